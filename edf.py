@@ -657,7 +657,8 @@ def check_gradients(loss, *nodes, entries=1000, tolerance=1e-6):
     than `entries` numbers only so many are tried, drawn at random.
 
     Returns {what was compared: largest error}, relative to the largest entry
-    of the gradient; "Affine[3].dw" is the method dw of components[3].
+    of the gradient (or to L / 10 if larger: in rounding L, smaller gradients
+    drown); "Affine[3].dw" is the method dw of components[3].
     Raises AssertionError if an error exceeds the tolerance, with the component,
     its method and the worst entry, and TypeError if a node has no gradient.
     """
@@ -671,7 +672,7 @@ def check_gradients(loss, *nodes, entries=1000, tolerance=1e-6):
         picks = draw.permutation(got.size)[:entries]
         want, jump, size = central_differences(run, node, picks)
         got = got.ravel()[picks]
-        scale = max(abs(got).max(), abs(want).max(), 0.1 * size)
+        scale = max(abs(got).max(), abs(want).max(), 0.1 * size, 1e-3)
         error = abs(got - want) / scale
         worst = error.argmax()
         errors[name] = float(error[worst])
@@ -704,7 +705,7 @@ def check_gradients(loss, *nodes, entries=1000, tolerance=1e-6):
             place = facts(component, method)
             if once[node] is None:
                 fault(f"no gradient: {name} adds none to {node}", place)
-            if not np.allclose(node.grad, 2 * once[node]):
+            if not np.allclose(node.grad, 2 * once[node], equal_nan=True):
                 fault(f"lost gradient: {name} replaces the gradient of {node} "
                       "where it has to add to it with add_grad", place)
             compare(name, place, node, once[node], run)
@@ -778,7 +779,7 @@ def label(component):
 
 def facts(component, method):
     """Say which method of which component failed, and where that was built."""
-    import linecache        # only when something is wrong
+    import linecache  # here, because it is only needed when something is wrong
 
     path, line = component.built
     file = "a cell" if "ipykernel" in path else os.path.basename(path)

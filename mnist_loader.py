@@ -22,10 +22,14 @@ MIRRORS = (
     "https://storage.googleapis.com/cvdf-datasets/mnist/",
 )
 SHA256 = {
-    "train-images-idx3-ubyte.gz": "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609",
-    "train-labels-idx1-ubyte.gz": "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c",
-    "t10k-images-idx3-ubyte.gz": "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6",
-    "t10k-labels-idx1-ubyte.gz": "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6",
+    "train-images-idx3-ubyte.gz":
+        "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609",
+    "train-labels-idx1-ubyte.gz":
+        "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c",
+    "t10k-images-idx3-ubyte.gz":
+        "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6",
+    "t10k-labels-idx1-ubyte.gz":
+        "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6",
 }
 PREFIX = {"training": "train", "testing": "t10k"}
 TIMEOUT = 20        # seconds that a mirror may stay silent
@@ -121,6 +125,8 @@ def read_idx(path):
         try:
             with gzip.open(raw) if zipped else raw as file:
                 magic = file.read(4)
+                if not magic:
+                    raise ValueError(f"{path}: empty")
                 if len(magic) < 4 or magic[:2] != b"\0\0" or magic[2] not in types:
                     raise ValueError(f"{path}: wrong magic number {magic.hex()}: not an idx file")
                 dtype = np.dtype(types[magic[2]])
@@ -138,7 +144,11 @@ def read_idx(path):
         what = "truncated" if len(data) < size else "followed by further bytes"
         raise ValueError(f"{path}: {what}: its header announces {shape}, {size} bytes of data, "
                          f"it has {'more' if len(data) > size else len(data)}")
-    return np.frombuffer(data, dtype).reshape(shape).astype(dtype.newbyteorder("="), copy=False)
+    try:
+        array = np.frombuffer(data, dtype).reshape(shape)
+    except ValueError as error:         # more axes, or longer ones, than an array can have
+        raise ValueError(f"{path}: its header announces {shape}: {error}") from error
+    return array.astype(dtype.newbyteorder("="), copy=False)
 
 
 def find(name, path=None):
@@ -153,22 +163,23 @@ def find(name, path=None):
                 if file.is_file():
                     return file
             tried.append(f"{folder} ({role}): no such file in it")
-    import pooch        # here, because only downloading needs it
-    import requests
+    import pooch  # here, because only downloading needs it
 
     pooch.get_logger().setLevel("WARNING")
     cache = pooch.os_cache("edf")
+
+    def fetch(url, *where):     # not as a stream: pooch would leave that open after a 404
+        print(f"downloading {url}", flush=True)
+        pooch.HTTPDownloader(timeout=TIMEOUT, stream=False)(url, *where)
+
     for mirror in MIRRORS:
-        if not (cache / name).is_file():
-            print(f"downloading {mirror}{name}", flush=True)
         try:
             return Path(pooch.retrieve(mirror + name, "sha256:" + SHA256[name], name, cache,
-                                       downloader=pooch.HTTPDownloader(timeout=TIMEOUT)))
-        except (OSError, ValueError, requests.RequestException) as error:
-            cause = error
-            if isinstance(error, requests.ConnectionError):     # the cause is hidden in its argument
-                cause = getattr(error.args[0], "reason", error)
-            if "hash" in str(error):
+                                       downloader=fetch))
+        except (OSError, ValueError) as error:
+            # A failed connection hides its reason in its argument.
+            cause = getattr(error.args[0], "reason", error) if error.args else error
+            if "does not match the known hash" in str(error):
                 cause = "what came is not MNIST (wrong SHA-256)"
             tried.append(f"{mirror}: {cause}")
     raise MNISTNotFound(

@@ -1,0 +1,285 @@
+"""check_gradients accepts what is right, and names what is wrong."""
+
+import re
+
+import autograd
+import autograd.numpy as anp
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import edf
+from edf import Affine, CrossEntropy, Input, Param, Sigmoid, SoftmaxCrossEntropy, Tanh
+
+
+class Kept(edf.ReLU):
+    def dx(self, dy, x):
+        return (x > 0) * 1.0                        # no upstream gradient
+
+
+class Product(edf.Mul):
+    def db(self, dy, a, b):
+        return edf.unbroadcast(a * np.ones_like(dy), b.shape)   # no upstream gradient
+
+
+class Probabilities(edf.Softmax):
+    def dx(self, dy, x):
+        return self.value * dy                      # a dropped term
+
+
+class Difference(edf.Sub):
+    def db(self, dy, a, b):
+        return edf.unbroadcast(dy, b.shape)         # a swapped sign
+
+
+class Square(edf.MatMul):
+    def da(self, dy, a, b):
+        return dy @ b                               # no transpose, on a square matrix
+
+
+class Layer(Affine):
+    def db(self, dy, x, w, b):
+        return dy[0]                                # no sum over the batch
+
+
+class Twice(edf.Component):
+    def f(self, x):
+        return 2 * x
+
+    def backward(self):
+        self.x.grad = 2 * self.grad                 # = in place of accumulation
+
+
+class Forgetful(edf.Component):
+    def f(self, x):
+        return 2 * x
+
+    def backward(self):
+        pass                                        # no gradient at all
+
+
+def array(*shape, seed=0):
+    return np.random.default_rng(seed + sum(shape)).uniform(0.2, 2, shape)
+
+
+PLANTED = [
+    (Kept, [(4, 3)], "dx"),
+    (Product, [(4, 3), (4, 3)], "db"),
+    (Product, [(4, 3), ()], "db"),
+    (Probabilities, [(4, 3)], "dx"),
+    (Difference, [(4, 3), (3,)], "db"),
+    (Square, [(3, 3), (3, 3)], "da"),
+    (Layer, [(4, 3), (3, 2), (2,)], "db"),
+    (Twice, [(4, 3)], "backward"),
+    (Forgetful, [(4, 3)], "backward"),
+]
+
+
+@pytest.mark.parametrize("component, shapes, method", PLANTED)
+def test_planted_errors_are_caught_and_named(component, shapes, method):
+    y = component(*(Param(array(*shape)) for shape in shapes))
+    with pytest.raises(AssertionError, match=rf"{component.__name__}\[\d\]\.{method} ") as caught:
+        edf.check_gradients(y)
+    assert caught.value.__notes__[0].startswith(f"in {method} of {component.__name__}(")
+
+
+@pytest.mark.parametrize("component, shapes, method", PLANTED)
+def test_the_right_component_around_a_planted_error_passes(component, shapes, method):
+    if component.__base__ is not edf.Component:
+        y = component.__base__(*(Param(array(*shape)) for shape in shapes))
+        assert max(edf.check_gradients(y).values()) < 1e-6
+
+
+@pytest.mark.parametrize("component, shapes, method", PLANTED)
+def test_planted_errors_are_caught_deep_in_a_graph(component, shapes, method):
+    # below a layer and a loss, with everything computed, nothing a Param
+    nodes = [Tanh(Param(array(*shape))) for shape in shapes]
+    y = component(*nodes)
+    scores = Affine(y, Param(array(y.inputs[-1].x.value.shape[-1] if y.inputs[-1].x.value.ndim
+                                   else 3, 4)), Param(array(4)))
+    rows = shapes[0][0]
+    loss = SoftmaxCrossEntropy(scores, Input(np.arange(rows) % 4))
+    with pytest.raises(AssertionError, match=rf"{component.__name__}\[\d+\]\.{method} "):
+        edf.check_gradients(loss)
+
+
+def test_an_error_that_an_all_ones_upstream_gradient_hides():
+    # batch size 1 and the component is the loss itself: backward seeds it with 1
+    with pytest.raises(AssertionError, match=r"Kept\[1\]\.dx"):
+        edf.check_gradients(Kept(Param([[2.0]])))
+
+
+def test_an_error_that_a_zero_gradient_hides(golden):
+    # the symmetric network of VU assignment 1: nothing below V ever gets a gradient
+    net = golden["tiny_given_class1"]
+    hidden = Sigmoid(Layer(Input([net["x"]] * 2), Param(net["W"]), Param(net["b"])))
+    scores = Affine(hidden, Param(net["V"]), Param(net["c"]))
+    loss = CrossEntropy(edf.Softmax(scores), Input([1, 1]))
+    with pytest.raises(AssertionError, match=r"Layer\[3\]\.db"):
+        edf.check_gradients(loss)
+
+
+def test_one_wrong_entry_is_found_with_both_numbers():
+    class Slip(Tanh):
+        def dx(self, dy, x):
+            grad = super().dx(dy, x)
+            grad[1, 2] += 0.5
+            return grad
+
+    y = Slip(Param(np.zeros((3, 4))))
+    with pytest.raises(AssertionError) as caught:
+        edf.check_gradients(y)
+    found = re.fullmatch(r"wrong gradient: Slip\[1\]\.dx gives (\S+) at entry \(1, 2\), "
+                         r"central differences give (\S+)", str(caught.value))
+    assert float(found[1]) - float(found[2]) == pytest.approx(0.5)
+    assert caught.value.__notes__[0].splitlines()[0] == "in dx of Slip(x (3, 4))"
+    assert caught.value.__notes__[0].endswith("y = Slip(Param(np.zeros((3, 4))))")
+
+
+def test_what_replaces_a_gradient_is_told_so():
+    with pytest.raises(AssertionError) as caught:
+        edf.check_gradients(Twice(Param(np.ones(2))))
+    assert str(caught.value) == ("lost gradient: Twice[1].backward replaces the gradient of "
+                                 "Param (2,) where it has to add to it with add_grad")
+
+
+def test_add_grad_that_assigns_is_caught(monkeypatch):
+    monkeypatch.setattr(edf.Component, "add_grad",
+                        lambda self, grad: setattr(self, "grad", grad))
+    x = Param(0.5)
+    loss = Sigmoid(x) * Tanh(x)
+    with pytest.raises(AssertionError, match="lost gradient: Sigmoid"):
+        edf.check_gradients(loss)
+
+
+def test_an_engine_that_walks_the_list_forward_is_caught(monkeypatch):
+    # every component is right alone, the graph is not: the Param is named
+    w = Param(array(3, 2))
+    loss = Tanh(Sigmoid(w))
+
+    def backward(loss):
+        for component in edf.components:
+            component.grad = None
+        loss.grad = np.full(loss.value.shape, 1 / loss.value.size)
+        for component in edf.components:
+            if component.grad is not None:
+                component.backward()
+        w.grad = np.zeros((3, 2))
+
+    monkeypatch.setattr(edf, "backward", backward)
+    with pytest.raises(AssertionError, match=r"wrong gradient: Param\[0\] gives 0 at entry"):
+        edf.check_gradients(loss)
+
+
+def test_a_kink_is_told_apart_from_a_mistake():
+    with pytest.raises(AssertionError, match=r"at entry \(1,\).*\(a kink: move the value away from"
+                                             r" it and check again\)"):
+        edf.check_gradients(edf.ReLU(Param([1.0, 0.0, -1.0])))
+
+
+def test_it_returns_what_it_measured():
+    x, labels = Input(array(5, 4)), Input([0, 1, 2, 0, 1])
+    scores = Affine(x, Param(array(4, 3)), Param(array(3)))
+    errors = edf.check_gradients(SoftmaxCrossEntropy(scores, labels))
+    assert list(errors) == ["Affine[4].dw", "Affine[4].db", "SoftmaxCrossEntropy[5].dscores",
+                            "Param[2]", "Param[3]"]
+    assert all(type(error) is float and 0 <= error < 1e-6 for error in errors.values())
+
+
+def test_only_the_components_named_are_compared_in_the_graph():
+    w, v = Param(array(3)), Param(array(3))
+    hidden = Tanh(w)
+    loss = hidden * v
+    assert list(edf.check_gradients(loss, hidden, v))[-2:] == ["Tanh[2]", "Param[1]"]
+    assert "Param[0]" not in edf.check_gradients(loss, hidden, v)
+
+
+def test_naming_what_has_no_gradient():
+    x, w = Input([1.0, 2.0]), Param(array(2))
+    with pytest.raises(TypeError) as caught:
+        edf.check_gradients(x * w, x)
+    assert str(caught.value) == "Input (2,) has no gradient that could be checked"
+
+
+@pytest.mark.parametrize("component", [Sigmoid, Kept])
+def test_everything_is_put_back(component):
+    x, w = Input(array(5, 4).astype(np.float32)), Param(array(4, 3))
+    loss = component(Affine(x, w, Param(array(3))))
+    edf.forward()
+    edf.backward(loss)
+    edf.rng.random()
+    before = [vars(c).copy() for c in edf.components], edf.rng.bit_generator.state, edf.dtype
+    values = [c.value.copy() for c in edf.components]
+    try:
+        edf.check_gradients(loss)
+    except AssertionError:
+        assert component is Kept
+    for c, state, value in zip(edf.components, before[0], values, strict=True):
+        assert vars(c).keys() == state.keys()
+        assert all(vars(c)[name] is state[name] for name in state)
+        np.testing.assert_array_equal(c.value, value)
+    assert (edf.rng.bit_generator.state, edf.dtype) == before[1:]
+
+
+def test_a_graph_that_never_ran_can_be_checked():
+    loss = Tanh(Param(array(3)))
+    edf.check_gradients(loss)
+    assert loss.value is None
+
+
+def test_large_arrays_are_sampled():
+    x, w = Input(array(2, 300)), Param(array(300, 40))
+    errors = edf.check_gradients(Tanh(x @ w / 300), entries=20)
+    assert len(errors) == 4 and max(errors.values()) < 1e-6
+
+
+def test_a_nan_is_no_agreement():
+    class Undefined(Tanh):
+        def dx(self, dy, x):
+            return dy * np.nan
+
+    with pytest.raises(AssertionError, match="gives nan"):
+        edf.check_gradients(Undefined(Param(1.0)))
+
+
+# Random graphs, against autograd and against central differences.
+
+UNARY = [(Tanh, anp.tanh), (Sigmoid, lambda x: 1 / (1 + anp.exp(-x))), (edf.Neg, lambda x: -x),
+         (edf.Exp, anp.exp), (lambda x: edf.Log(edf.Exp(x) + 1), lambda x: anp.log(anp.exp(x) + 1)),
+         (edf.Softmax, lambda x: anp.exp(x) / anp.sum(anp.exp(x), axis=-1, keepdims=True))]
+BINARY = [(edf.Add, anp.add), (edf.Sub, anp.subtract), (edf.Mul, anp.multiply),
+          (lambda a, b: a / edf.Exp(b), lambda a, b: a / anp.exp(b))]
+SHAPES = [(3, 2), (1, 2), (3, 1), (1, 1)]
+
+
+@settings(deadline=None, max_examples=150)
+@given(shapes=st.lists(st.sampled_from(SHAPES), min_size=1, max_size=3),
+       plan=st.lists(st.tuples(st.booleans(), st.integers(0, 99), st.integers(0, 99),
+                               st.integers(0, 99)), min_size=1, max_size=6))
+def test_random_graphs(shapes, plan):
+    # each step squeezes its result through tanh, so that nothing explodes
+    leaves = [array(*shape, seed=i) - 1 for i, shape in enumerate(shapes)]
+
+    def grow(nodes, which, squeeze):
+        for unary, operation, i, j in plan:
+            a, b = nodes[i % len(nodes)], nodes[j % len(nodes)]
+            if unary:
+                new = UNARY[operation % len(UNARY)][which](a)
+            else:
+                new = BINARY[operation % len(BINARY)][which](a, b)
+            nodes = nodes + [squeeze(new)]
+        return nodes[-1]
+
+    edf.clear()
+    edf.dtype = np.float64
+    leaf_nodes = [Param(leaf) for leaf in leaves]
+    loss = grow(leaf_nodes, 0, Tanh)
+    edf.forward()
+    edf.backward(loss)
+    got = [node.grad for node in leaf_nodes]
+    want = autograd.grad(lambda leaves: anp.mean(grow(leaves, 1, anp.tanh)))(leaves)
+    for grad, reference in zip(got, want, strict=True):
+        np.testing.assert_allclose(np.zeros_like(reference) if grad is None else grad, reference,
+                                   rtol=1e-9, atol=1e-12)
+    edf.check_gradients(loss)

@@ -1,0 +1,290 @@
+"""Wrong use is refused at once, with a message that says what to do: each is matched whole."""
+
+import re
+import traceback
+
+import numpy as np
+import pytest
+
+import edf
+from edf import Affine, CrossEntropy, Input, Param, ReLU, Softmax, SoftmaxCrossEntropy
+
+
+def message(error):
+    """What a student reads: the message, and the notes but for the line numbers in them."""
+    text = "\n".join([str(error), *getattr(error, "__notes__", [])])
+    return re.sub(r"\nbuilt at line \d+ of test_errors.py: (?=\S)", "\nbuilt: ", text)
+
+
+def refused(kind, text, action, *args):
+    with pytest.raises(kind) as caught:
+        action(*args)
+    assert message(caught.value) == text
+
+
+def classify(scores, labels, loss=SoftmaxCrossEntropy):
+    """Run the loss of constant scores."""
+    node = Param(scores)
+    loss(node, Input(labels))
+    edf.forward()
+
+
+# When a graph is built.
+
+def test_wrong_number_of_inputs():
+    refused(TypeError, "Affine takes 3 inputs (x, w, b), got 2", Affine, Input(), Param(1.0))
+
+
+@pytest.mark.parametrize("value, kind", [(np.ones((2, 3)), "ndarray"), ([1.0], "list"),
+                                         (Param, "type"), (None, "NoneType")])
+def test_an_array_in_place_of_a_component(value, kind):
+    refused(TypeError, f"w of Affine must be a component, not of type {kind}: wrap an array in "
+            "edf.Param if it is learned, in edf.Input if it is data",
+            Affine, Input(), value, Param(1.0))
+
+
+@pytest.mark.parametrize("action", [lambda x: np.ones(3) * x, lambda x: x + np.ones(3),
+                                    lambda x: np.ones((3, 3)) @ x, lambda x: x - "1"])
+def test_an_array_as_an_operand(action):
+    with pytest.raises(TypeError, match="must be a component, not of type"):
+        action(Param(np.ones(3)))
+    assert len(edf.components) == 1         # what was refused is not in the graph
+
+
+def test_a_component_of_a_graph_that_was_cleared():
+    y = ReLU(Param(1.0))
+    edf.clear()
+    refused(TypeError, "x of ReLU was built before clear() and belongs to the graph of that time: "
+            "build ReLU(x ()) again", ReLU, y)
+    refused(TypeError, "the loss was built before clear() and belongs to the graph of that time: "
+            "build ReLU(x ()) again", edf.backward, y)
+
+
+def test_a_component_of_a_cleared_graph_beside_a_new_graph_of_the_same_size():
+    old = Param(1.0)
+    edf.clear()
+    Param(1.0)
+    with pytest.raises(TypeError, match="was built before clear"):
+        ReLU(old)
+
+
+def test_an_init_that_does_not_call_super():
+    class Mine(edf.Component):
+        def __init__(self, x):
+            self.x = x
+
+    refused(TypeError, "x of ReLU is not in the graph: __init__ of Mine must call super().__init__",
+            ReLU, Mine(Param(1.0)))
+
+
+# What an Input and a Param hold.
+
+@pytest.mark.parametrize("value, what", [
+    (np.zeros((0, 784)), "float64 of shape (0, 784)"),
+    ("seven", "<U5 of shape ()"),
+    (np.array([None, 1]), "object of shape (2,)"),
+    (np.array([True, False]), "bool of shape (2,)"),
+    (np.array([1j]), "complex128 of shape (1,)"),
+    ([], "float64 of shape (0,)"),
+])
+def test_an_input_takes_numbers(value, what):
+    refused(ValueError, "an Input takes real numbers, or integers for labels, and at least one; "
+            f"got an array of {what}", setattr, Input(), "value", value)
+
+
+def test_an_input_never_set():
+    x = Input()
+    Affine(x, Param(np.ones((2, 3))), Param(np.ones(3)))
+    refused(TypeError, "an Input has no value: set .value before forward()\n"
+            "in forward of Input (no value yet)\nbuilt: x = Input()", edf.forward)
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.int64])
+def test_integer_images(kind):
+    x = Input(np.zeros((2, 784), kind))
+    Affine(x, Param(np.ones((784, 3))), Param(np.ones(3)))
+    refused(ValueError, "an Input holds integers where real numbers are meant: divide images by "
+            "255, convert the rest with .astype(float)\nin forward of Input (2, 784)\n"
+            "built: x = Input(np.zeros((2, 784), kind))", edf.forward)
+
+
+def test_a_param_keeps_its_shape():
+    w = Param(np.ones((2, 3)))
+    refused(ValueError, "a Param of shape (2, 3) cannot take shape (3, 2)",
+            setattr, w, "value", np.ones((3, 2)))
+
+
+# When a graph runs.
+
+def test_shapes_that_do_not_fit_are_shown_with_their_component():
+    x = Input(np.zeros((64, 785)))
+    Affine(x, Param(np.ones((784, 64))), Param(np.ones(64)))
+    with pytest.raises(ValueError) as caught:
+        edf.forward()
+    assert "matmul" in str(caught.value) and "(size 784 is different from 785)" in str(caught.value)
+    assert message(caught.value).splitlines()[1:] == [
+        "in f of Affine(x (64, 785), w (784, 64), b (64,))",
+        "built: Affine(x, Param(np.ones((784, 64))), Param(np.ones(64)))"]
+    assert "in f of Affine" in "".join(traceback.format_exception(caught.value))
+
+
+def test_a_gradient_of_the_wrong_shape():
+    y = Affine(Input(np.ones((3, 4))), Param(np.ones((4, 5))), Param(np.ones((1, 5))))
+    edf.forward()
+    refused(ValueError, "the gradient has shape (5,), but the value has shape (1, 5)\n"
+            "in db of Affine(x (3, 4), w (4, 5), b (1, 5))\n"
+            "built: y = Affine(Input(np.ones((3, 4))), Param(np.ones((4, 5))), "
+            "Param(np.ones((1, 5))))", edf.backward, y)
+
+
+@pytest.mark.parametrize("loss", [CrossEntropy, SoftmaxCrossEntropy])
+@pytest.mark.parametrize("labels, text", [
+    ([0, 3, 1], "labels must be class numbers from 0 to 2, got numbers from 0 to 3"),
+    ([0, -1, 1], "labels must be class numbers from 0 to 2, got numbers from -1 to 1"),
+    ([0., 1., 2.], "labels must be class numbers of integer type, got float32: "
+                   "convert with .astype(int)"),
+    ([[0], [1], [2]], "labels must be one class number for each row of (3, 3), got shape (3, 1): "
+     "flatten a column with [:, 0], turn one-hot rows into numbers with .argmax(axis=1)"),
+    (np.eye(3, dtype=int), "labels must be one class number for each row of (3, 3), got shape "
+     "(3, 3): flatten a column with [:, 0], turn one-hot rows into numbers with .argmax(axis=1)"),
+    ([0, 1], "labels must be one class number for each row of (3, 3), got shape (2,): "
+     "flatten a column with [:, 0], turn one-hot rows into numbers with .argmax(axis=1)"),
+])
+def test_labels_that_are_no_labels(loss, labels, text):
+    with pytest.raises(ValueError) as caught:
+        classify(np.full((3, 3), 1 / 3), labels, loss)
+    first, second, _ = message(caught.value).splitlines()
+    assert first == text
+    assert second.startswith(f"in f of {loss.__name__}(")
+
+
+def test_scores_that_are_no_matrix():
+    with pytest.raises(ValueError, match=r"one class number for each row of \(3,\), got shape"):
+        classify(np.ones(3), np.array(1))
+
+
+@pytest.mark.parametrize("p", [0.0, np.nan])
+def test_a_probability_that_has_underflowed_to_0(p):
+    with pytest.raises(ValueError) as caught:
+        classify([[p, 1.0], [0.5, 0.5]], [0, 1], CrossEntropy)
+    assert str(caught.value) == ("a right class has probability 0 (or nan) and an infinite loss: "
+                                 "use SoftmaxCrossEntropy on the scores")
+
+
+def test_softmax_that_underflows_is_refused_by_cross_entropy_and_not_by_the_fused_loss():
+    scores, labels = Param([[0.0, 1000.0]]), Input([0])
+    fused = SoftmaxCrossEntropy(scores, labels)
+    edf.forward()
+    assert fused.value == 1000
+    CrossEntropy(Softmax(scores), labels)
+    with pytest.raises(ValueError, match="a right class has probability 0"):
+        edf.forward()
+
+
+@pytest.mark.parametrize("build, text", [
+    (lambda: edf.Log(Param([1.0, 0.0])), "x must be greater than 0 everywhere"),
+    (lambda: edf.Log(Param([1.0, -1.0])), "x must be greater than 0 everywhere"),
+    (lambda: Param([1.0]) / Param([0.0]), "b must not contain 0: it is divided by"),
+    (lambda: Param([1.0, 2.0]) @ Param([1.0, 2.0]), "a and b must be matrices (two axes)"),
+])
+def test_formulas_refuse_what_numpy_would_go_on_with(build, text):
+    build()
+    with pytest.raises(ValueError) as caught:
+        edf.forward()
+    assert str(caught.value) == text
+
+
+def test_backward_before_forward():
+    y = ReLU(Param(1.0))
+    refused(TypeError, "ReLU(x ()) has no value yet: call forward() first", edf.backward, y)
+
+
+def test_backward_of_what_no_param_leads_to():
+    y = ReLU(Input(1.0))
+    edf.forward()
+    refused(TypeError, "ReLU(x ()) depends on no Param: make a Param of what you want the "
+            "gradient of", edf.backward, y)
+
+
+def test_backward_of_an_array():
+    refused(TypeError, "the loss must be a component, not of type float: wrap an array in "
+            "edf.Param if it is learned, in edf.Input if it is data", edf.backward, 0.5)
+
+
+# Components that a student writes.
+
+def test_a_stub():
+    class Mine(edf.Component):
+        def f(self, x):
+            raise NotImplementedError()
+
+    y = Mine(Param(1.0))
+    refused(NotImplementedError, "\nin f of Mine(x ())\nbuilt: y = Mine(Param(1.0))", edf.forward)
+    del y
+
+
+def test_a_component_without_f():
+    class Mine(edf.Component):
+        pass
+
+    Mine(Param(1.0))
+    refused(NotImplementedError, "Mine does not define f\nin f of Mine(x0 ())\n"
+            "built: Mine(Param(1.0))", edf.forward)
+
+
+def test_a_formula_without_return():
+    class Mine(edf.Component):
+        def f(self, x):
+            x + 1  # noqa: B018
+
+    Mine(Param(1.0))
+    refused(TypeError, "the formula returned None: is its return missing?\nin f of Mine(x ())\n"
+            "built: Mine(Param(1.0))", edf.forward)
+
+
+def test_a_d_method_that_is_missing():
+    class Mine(edf.Component):
+        def f(self, x):
+            return x
+
+    y = Mine(Param(1.0))
+    edf.forward()
+    refused(NotImplementedError, "Mine does not define this method, and a Param leads to its input"
+            "\nin dx of Mine(x ())\nbuilt: y = Mine(Param(1.0))", edf.backward, y)
+
+
+def test_labels_that_a_param_leads_to():
+    scores, labels = Param(np.ones((1, 2))), Param(1.0)
+    y = SoftmaxCrossEntropy(scores, labels)
+    with pytest.raises(ValueError, match="labels must be one class number"):
+        edf.forward()
+    assert y.value is None
+
+
+def test_the_line_that_built_a_component_with_its_own_init():
+    class Mine(edf.Component):
+        def __init__(self, x, option=1):
+            super().__init__(x)
+            self.option = option
+
+        def f(self, x):
+            return x @ x
+
+    Mine(Param(np.ones((2, 3))), option=2)
+    with pytest.raises(ValueError) as caught:
+        edf.forward()
+    assert message(caught.value).endswith("built: Mine(Param(np.ones((2, 3))), option=2)")
+
+
+# Training.
+
+def test_a_step_without_a_gradient():
+    Param(1.0)
+    refused(TypeError, "no Param has a gradient: call backward first", edf.SGD(0.1).step)
+
+
+def test_batches_of_arrays_that_do_not_match():
+    refused(ValueError, "arrays differ in length: [3, 4]",
+            lambda: list(edf.batches(np.ones(3), np.ones(4), size=2)))
+    refused(ValueError, "a batch needs at least one row, got size 0",
+            lambda: list(edf.batches(np.ones(3), size=0)))

@@ -1,0 +1,660 @@
+"""The MNIST loader: the idx format, where files are looked for, downloading, the digits.
+
+No test leaves this computer: the mirrors are a server on 127.0.0.1, and the
+user's cache is a folder of the test.  The files served are a tiny fake MNIST.
+"""
+
+import gc
+import gzip
+import hashlib
+import os
+import re
+import socket
+import struct
+import threading
+import tracemalloc
+import warnings
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import mnist_loader
+from mnist_loader import MNISTNotFound, load, load_digits, load_mnist, read_idx
+
+MNIST_DIR = os.environ.get("MNIST_DIR")         # as the user set it: `alone` unsets it
+DATA = Path(mnist_loader.__file__).with_name("data")
+CODES = {"uint8": 8, "int8": 9, "int16": 11, "int32": 12, "float32": 13, "float64": 14}
+
+
+def header(*shape, code=8):
+    return bytes([0, 0, code, len(shape)]) + struct.pack(f">{len(shape)}I", *shape)
+
+
+def idx(array):
+    """Return the bytes of an idx file that holds this array."""
+    array = np.asarray(array)
+    big_endian = array.astype(array.dtype.newbyteorder(">"))
+    return header(*array.shape, code=CODES[array.dtype.name]) + big_endian.tobytes()
+
+
+def zip_(content):
+    return gzip.compress(content, mtime=0)
+
+
+RNG = np.random.default_rng(0)
+IMAGES = {"train": RNG.integers(0, 256, (6, 28, 28), np.uint8),
+          "t10k": RNG.integers(0, 256, (4, 28, 28), np.uint8)}
+LABELS = {"train": np.array([5, 0, 4, 1, 9, 2], np.uint8),
+          "t10k": np.array([7, 2, 1, 0], np.uint8)}
+FILES = {}                                      # the fake MNIST: name -> content, gzipped
+for prefix in "train", "t10k":
+    FILES[f"{prefix}-images-idx3-ubyte.gz"] = zip_(idx(IMAGES[prefix]))
+    FILES[f"{prefix}-labels-idx1-ubyte.gz"] = zip_(idx(LABELS[prefix]))
+TRAINING, TESTING = list(FILES)[:2], list(FILES)[2:]
+
+
+def write(folder, files=FILES, zipped=True):
+    """Write files into a folder, or what they hold under the name without .gz."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, content in files.items():
+        if zipped:
+            (folder / name).write_bytes(content)
+        else:
+            (folder / name.removesuffix(".gz")).write_bytes(gzip.decompress(content))
+    return folder
+
+
+def is_fake(images, labels, prefix="train"):
+    """Assert that these are the images and labels of the fake MNIST."""
+    assert images.dtype == np.float32 and labels.dtype == np.int64
+    np.testing.assert_allclose(images, IMAGES[prefix] / 255, rtol=1e-6)
+    np.testing.assert_array_equal(labels, LABELS[prefix])
+    return True
+
+
+@pytest.fixture(autouse=True)
+def alone(monkeypatch, tmp_path):
+    """No MNIST_DIR, no mirror, no proxy, and an empty cache."""
+    monkeypatch.delenv("MNIST_DIR", raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setenv("no_proxy", "*")
+    monkeypatch.setattr(mnist_loader, "MIRRORS", ())
+
+
+# read_idx
+
+@pytest.mark.parametrize("code, data, want", [
+    (0x08, "00 ff", np.array([0, 255], np.uint8)),
+    (0x09, "80 7f", np.array([-128, 127], np.int8)),
+    (0x0B, "8000 0102", np.array([-32768, 258], np.int16)),
+    (0x0C, "80000000 00010002", np.array([-2147483648, 65538], np.int32)),
+    (0x0D, "3fc00000 ff800000", np.array([1.5, -np.inf], np.float32)),
+    (0x0E, "bff0000000000000 3ff8000000000000", np.array([-1, 1.5], np.float64)),
+], ids=CODES)
+def test_the_bytes_of_every_type(tmp_path, code, data, want):
+    """Each of the six types is read, big-endian, into its native NumPy type."""
+    file = tmp_path / "a.idx"
+    file.write_bytes(header(2, code=code) + bytes.fromhex(data))
+    got = read_idx(file)
+    assert got.dtype == want.dtype and got.dtype.isnative
+    np.testing.assert_array_equal(got, want)
+
+
+@pytest.mark.parametrize("zipped", [False, True])
+@pytest.mark.parametrize("shape", [(), (5,), (2, 3), (2, 3, 4), (0,), (2, 0, 3)])
+@pytest.mark.parametrize("name", CODES)
+def test_any_array_comes_back(tmp_path, name, shape, zipped):
+    """What is written is read, of any type and shape, plain or gzipped, and can be written to."""
+    want = np.arange(np.prod(shape)).reshape(shape).astype(name)
+    file = tmp_path / "a.idx"           # gzip is told by the content, not by the name
+    file.write_bytes(zip_(idx(want)) if zipped else idx(want))
+    got = read_idx(str(file))           # a path may be a string
+    assert got.dtype == want.dtype and got.dtype.isnative and got.flags.writeable
+    np.testing.assert_array_equal(got, want, strict=True)
+
+
+SMALL = idx(np.arange(6, dtype=np.uint8).reshape(2, 3))
+BIG = 2**32 - 1
+
+
+@pytest.mark.parametrize("zipped", [False, True])
+@pytest.mark.parametrize("content, message", [
+    (b"", "empty"),
+    (b"\0\0\x08", "wrong magic number 000008: not an idx file"),
+    (b"\0\1" + SMALL[2:], "wrong magic number 00010802: not an idx file"),
+    (b"\1\0" + SMALL[2:], "wrong magic number 01000802: not an idx file"),
+    (b"\0\0\x0a" + SMALL[3:], "wrong magic number 00000a02: not an idx file"),
+    (b"<!DOCTYPE html><html>", "wrong magic number 3c21444f: not an idx file"),
+    (SMALL[:4], "truncated in its header"),
+    (SMALL[:11], "truncated in its header"),
+    (SMALL[:12], "truncated: its header announces (2, 3), 6 bytes of data, it has 0"),
+    (SMALL[:-1], "truncated: its header announces (2, 3), 6 bytes of data, it has 5"),
+    (header(3, code=14) + bytes(20),
+     "truncated: its header announces (3,), 24 bytes of data, it has 20"),
+    (SMALL + b"\0", "followed by further bytes: "
+                    "its header announces (2, 3), 6 bytes of data, it has more"),
+    (header(BIG, BIG) + bytes(9),
+     f"truncated: its header announces ({BIG}, {BIG}), {BIG**2} bytes of data, it has 9"),
+], ids=["empty", "three bytes", "second byte", "first byte", "type", "html", "no axes", "one axis",
+        "no data", "less data", "a number cut", "more data", "huge"])
+def test_a_bad_file_is_named_and_explained(tmp_path, content, message, zipped):
+    """The whole message, which is the same for a gzipped file."""
+    file = tmp_path / "a.idx"
+    file.write_bytes(zip_(content) if zipped else content)
+    with pytest.raises(ValueError) as caught:
+        read_idx(file)
+    assert str(caught.value) == f"{file}: {message}"
+
+
+@pytest.mark.parametrize("content", [
+    header(*[1] * 65) + b"a",           # NumPy has at most 64 axes
+    header(*[1] * 255) + b"a",
+    header(0, BIG, BIG),                # no numbers, but NumPy multiplies the other axes
+    header(0, BIG, BIG, BIG, BIG),
+], ids=["65 axes", "255 axes", "empty and large", "empty and larger"])
+def test_a_shape_that_numpy_refuses_names_the_file(tmp_path, content):
+    """A complete file whose shape no array can have is a bad file like any other."""
+    file = tmp_path / "a.idx"
+    file.write_bytes(content)
+    with pytest.raises(ValueError, match="^" + re.escape(f"{file}: ")):
+        read_idx(file)
+
+
+def flipped(content, place):
+    content = bytearray(content)
+    content[place] ^= 0xFF
+    return bytes(content)
+
+
+STORED = gzip.compress(SMALL, compresslevel=0)      # the data lies in it as it is
+
+
+@pytest.mark.parametrize("content", [
+    zip_(SMALL)[:2], zip_(SMALL)[:9], zip_(SMALL)[:20], zip_(SMALL)[:-8], zip_(SMALL)[:-1],
+    flipped(zip_(SMALL), 2), flipped(zip_(SMALL), 10),
+    flipped(zip_(SMALL), -8), flipped(zip_(SMALL), -4), flipped(STORED, -9),
+    zip_(SMALL) + b"further bytes",
+], ids=["two bytes", "in the header", "in the data", "before the CRC", "the last byte",
+        "method", "first block", "CRC", "length", "data", "trailing"])
+def test_a_bad_gzip_file_is_named_and_explained(tmp_path, content):
+    """Truncation and damage are found anywhere, in what follows the data too."""
+    file = tmp_path / "a.idx.gz"
+    file.write_bytes(content)
+    start = re.escape(f"{file}: damaged or truncated gzip file (")
+    with pytest.raises(ValueError, match=rf"^{start}.+\)$"):
+        read_idx(file)
+
+
+@pytest.mark.parametrize("content", [SMALL, zip_(SMALL)], ids=["plain", "gz"])
+def test_every_truncation_is_found(tmp_path, content):
+    """No beginning of a file is taken for the whole."""
+    file = tmp_path / "a.idx"
+    for length in range(len(content)):
+        file.write_bytes(content[:length])
+        with pytest.raises(ValueError, match="^" + re.escape(f"{file}: ")):
+            read_idx(file)
+
+
+@pytest.mark.parametrize("content", [
+    header(BIG, BIG, BIG) + bytes(100),
+    zip_(header(BIG, BIG, BIG) + bytes(100)),
+    zip_(header(2, 3) + bytes(1 << 25)),
+], ids=["plain", "gz", "bomb"])
+def test_a_false_header_takes_no_memory(tmp_path, content):
+    """Neither numbers that are announced and missing, nor those beyond, are made room for."""
+    file = tmp_path / "a.idx"
+    file.write_bytes(content)
+    tracemalloc.start()
+    try:
+        with pytest.raises(ValueError, match="its header announces"):
+            read_idx(file)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak < 8 << 20
+
+
+def test_a_missing_file_is_not_a_bad_file(tmp_path):
+    """It is the FileNotFoundError that open() raises."""
+    with pytest.raises(FileNotFoundError):
+        read_idx(tmp_path / "nowhere.idx")
+
+
+SEEDS = [idx(np.arange(12, dtype=np.uint8).reshape(3, 4)), idx(np.ones((2, 2))),
+         idx(np.zeros((0, 3, 4), np.int16))]
+PLACE, BYTE = st.integers(0, 99), st.integers(0, 255)
+EDITS = st.lists(st.tuples(st.sampled_from(["flip", "insert", "delete"]), PLACE, BYTE),
+                 min_size=1, max_size=4)
+
+
+def mutated(content, edits):
+    content = bytearray(content)
+    for what, place, byte in edits:
+        at = slice(place % len(content), place % len(content) + (what != "insert"))
+        content[at] = b"" if what == "delete" else bytes([byte])
+    return bytes(content)
+
+
+@settings(max_examples=200, deadline=None, database=None, derandomize=True)
+@given(seed=st.sampled_from(SEEDS), form=st.sampled_from(["plain", "gz", "inside gz"]), edits=EDITS)
+def test_a_mutated_file_gives_an_array_or_its_name(tmp_path_factory, seed, form, edits):
+    """Whatever a few wrong bytes do, the answer is an array or a ValueError with the file."""
+    content = mutated(zip_(seed) if form == "gz" else seed, edits)
+    file = tmp_path_factory.getbasetemp() / "mutated.idx"
+    file.write_bytes(zip_(content) if form == "inside gz" else content)
+    try:
+        assert read_idx(file).dtype.isnative
+    except ValueError as error:
+        assert str(error).startswith(f"{file}: ")
+
+
+# load_mnist from a folder
+
+@pytest.mark.parametrize("section, prefix", [("training", "train"), ("testing", "t10k")])
+@pytest.mark.parametrize("zipped", [False, True])
+@pytest.mark.parametrize("through", ["path", "MNIST_DIR"])
+def test_from_a_folder(tmp_path, monkeypatch, through, zipped, section, prefix):
+    """Plain or gzipped, in path or in MNIST_DIR; nothing is downloaded, the cache not made."""
+    folder = write(tmp_path / "a", zipped=zipped)
+    if through == "path":
+        images, labels = load_mnist(section, path=folder)
+    else:
+        monkeypatch.setenv("MNIST_DIR", str(folder))
+        images, labels = load_mnist(section)
+    assert is_fake(images, labels, prefix)
+    assert images.min() == 0 and images.max() == 1
+    assert not (tmp_path / "cache").exists()
+
+
+def test_path_wins_over_mnist_dir(tmp_path, monkeypatch):
+    """MNIST_DIR is read for what path does not have, and for no more."""
+    other = {name: zip_(idx(np.zeros_like(IMAGES["train"]))) for name in TRAINING[:1]}
+    monkeypatch.setenv("MNIST_DIR", str(write(tmp_path / "b", FILES | other)))
+    assert is_fake(*load_mnist(path=write(tmp_path / "a")))
+    (tmp_path / "a" / TRAINING[1]).unlink()     # the labels, which are the same in both
+    assert is_fake(*load_mnist(path=str(tmp_path / "a")))
+    assert not load_mnist()[0].any()
+
+
+@pytest.mark.parametrize("section", ["train", "test", "Training", "", None, 0])
+@pytest.mark.parametrize("function", [load_mnist, load_digits])
+def test_a_wrong_section(function, section):
+    """The message says which two there are."""
+    with pytest.raises(ValueError) as caught:
+        function(section)
+    assert str(caught.value) == f'section must be "training" or "testing", got {section!r}'
+
+
+@pytest.mark.parametrize("which, content, message", [
+    (0, idx(LABELS["train"]),
+     "{0}: expected bytes of shape (N, 28, 28), got uint8 of shape (6,)"),
+    (0, idx(np.zeros((6, 28, 27), np.uint8)),
+     "{0}: expected bytes of shape (N, 28, 28), got uint8 of shape (6, 28, 27)"),
+    (0, idx(np.zeros((6, 28, 28), np.float32)),
+     "{0}: expected bytes of shape (N, 28, 28), got float32 of shape (6, 28, 28)"),
+    (1, idx(LABELS["t10k"]),
+     "{1}: expected 6 bytes, one label for each image of {0}, got uint8 of shape (4,)"),
+    (1, idx(IMAGES["train"]),
+     "{1}: expected 6 bytes, one label for each image of {0}, got uint8 of shape (6, 28, 28)"),
+    (1, idx(np.arange(6, dtype=np.int8)),
+     "{1}: expected 6 bytes, one label for each image of {0}, got int8 of shape (6,)"),
+    (1, idx(np.array([5, 0, 11, 1, 9, 2], np.uint8)), "{1}: expected labels from 0 to 9, got 11"),
+    (0, b"<html>", "{0}: wrong magic number 3c68746d: not an idx file"),
+], ids=["labels as images", "27 columns", "float images", "other labels", "images as labels",
+        "int8 labels", "label 11", "html"])
+def test_files_that_are_not_mnist(tmp_path, which, content, message):
+    """Each is a ValueError that names the file and says what was expected and what was got."""
+    folder = write(tmp_path / "a", FILES | {TRAINING[which]: zip_(content)})
+    with pytest.raises(ValueError) as caught:
+        load_mnist(path=folder)
+    assert str(caught.value) == message.format(*(folder / name for name in TRAINING))
+
+
+def not_found(name, tried, cache):
+    """Return the message of MNISTNotFound."""
+    return (f"{name} was not found:\n" + "".join(f"  {place}\n" for place in tried)
+            + "Three ways out:\n"
+            f"  1. put the files {', '.join(FILES)} into a folder, and set the environment "
+            "variable MNIST_DIR to it;\n"
+            f"  2. connect to the internet, so that they can be downloaded into {cache};\n"
+            '  3. use the digits that come with EDF: load("digits") or load_digits().')
+
+
+def test_no_file_anywhere(tmp_path, monkeypatch):
+    """The message lists the folders that were tried, and the three ways out."""
+    monkeypatch.setenv("MNIST_DIR", str(tmp_path / "b"))        # there is no such folder
+    with pytest.raises(MNISTNotFound) as caught:
+        load_mnist(path=write(tmp_path / "a", {}))
+    tried = [f"{tmp_path / 'a'} (path): no such file in it",
+             f"{tmp_path / 'b'} (MNIST_DIR): no such file in it"]
+    assert str(caught.value) == not_found(TRAINING[0], tried, tmp_path / "cache" / "edf")
+
+
+def test_the_real_mnist(monkeypatch):
+    """Sizes, mean, first labels and classes are those known; fails if MNIST_DIR lacks a file."""
+    if MNIST_DIR is None:
+        pytest.skip("needs the files of MNIST: set MNIST_DIR to their folder")
+    monkeypatch.setenv("MNIST_DIR", MNIST_DIR)
+    data = load("mnist")
+    assert data.name == "MNIST"
+    assert data.train_images.shape == (60000, 28, 28) and data.train_labels.shape == (60000,)
+    assert data.test_images.shape == (10000, 28, 28) and data.test_labels.shape == (10000,)
+    assert data.train_images.dtype == np.float32 and data.train_labels.dtype == np.int64
+    assert data.train_images.min() == 0 and data.train_images.max() == 1
+    assert data.train_images.mean(dtype=np.float64) == pytest.approx(0.13066, abs=1e-5)
+    assert data.train_labels[:5].tolist() == [5, 0, 4, 1, 9]
+    assert np.bincount(data.train_labels).tolist() == [
+        5923, 6742, 5958, 6131, 5842, 5421, 5918, 6265, 5851, 5949]
+
+
+# the digits
+
+@pytest.fixture(scope="module")
+def digits():
+    return load("digits")
+
+
+def test_the_form_of_the_digits(digits):
+    """It is that of MNIST, and the name is not."""
+    assert digits.name == "the UCI digits that come with EDF (not MNIST)"
+    for images, labels, count in [(digits.train_images, digits.train_labels, 1397),
+                                  (digits.test_images, digits.test_labels, 400)]:
+        assert images.shape == (count, 28, 28) and labels.shape == (count,)
+        assert images.dtype == np.float32 and labels.dtype == np.int64
+        assert images.min() == 0 and images.max() == 1
+        assert set(labels) == set(range(10))
+
+
+def test_the_two_sections_of_the_digits(digits):
+    """They are those of load_digits, and no image is in both, or twice."""
+    for got, want in zip(digits[1:], load_digits() + load_digits("testing"), strict=True):
+        np.testing.assert_array_equal(got, want)
+    every = np.concatenate([digits.train_images, digits.test_images])
+    assert len({image.tobytes() for image in every}) == 1797
+
+
+def test_the_digits_are_centred(digits):
+    """Each is within 20x20 pixels, its centre of mass at most half a pixel from the middle."""
+    images = np.concatenate([digits.train_images, digits.test_images]).astype(float)
+    for axis in 1, 2:
+        profile = images.sum(axis=3 - axis)                 # (1797, 28)
+        centre = profile @ (np.arange(28) + 0.5) / profile.sum(axis=1)
+        assert abs(centre - 14).max() <= 0.5
+        inked = profile > 0
+        extent = 28 - inked[:, ::-1].argmax(axis=1) - inked.argmax(axis=1)
+        assert extent.max() == 20
+
+
+def trimmed(image):
+    return image[np.ix_(image.any(axis=1), image.any(axis=0))]
+
+
+def test_the_digits_are_those_of_the_table(digits):
+    """In its order, every image is its 8x8 pixels, drawn 20x20 by np.interp."""
+    with gzip.open(DATA / "digits.csv.gz", "rt") as file:
+        rows = [[float(word) for word in file.readline().split(",")] for _ in range(50)]
+    assert digits.train_labels[:50].tolist() == [row[64] for row in rows]
+    at = (np.arange(20) + 0.5) * 8 / 20 - 0.5       # the new centres, in old pixels
+    for got, row in zip(digits.train_images, rows, strict=False):
+        image = np.reshape(row[:64], (8, 8)) / 16
+        for _ in range(2):                          # along the rows, then along the columns
+            image = np.array([np.interp(at, range(8), line) for line in image]).T
+        np.testing.assert_allclose(trimmed(got), trimmed(image), atol=1e-6)
+
+
+def test_the_file_of_the_digits_is_the_one_described():
+    """Its SHA-256 is the one in data/README.md."""
+    digest = hashlib.sha256((DATA / "digits.csv.gz").read_bytes()).hexdigest()
+    assert f"`{digest}`" in (DATA / "README.md").read_text()
+
+
+def test_the_digits_need_no_network(monkeypatch):
+    """No socket is opened."""
+    def refuse(*_):
+        raise AssertionError("a socket was opened")
+    monkeypatch.setattr(socket, "socket", refuse)
+    assert len(load("digits").train_images) == 1397
+
+
+# downloading
+
+BAD = {                     # what a mirror does -> what the message says of it
+    "403": "403 Client Error: Forbidden for url: ",
+    "404": "404 Client Error: Not Found for url: ",
+    "503": "503 Server Error: Service Unavailable for url: ",
+    "html": "what came is not MNIST (wrong SHA-256)",       # the page of a hotel, with status 200
+    "wrong": "what came is not MNIST (wrong SHA-256)",      # other bytes, as many
+    "cut": "IncompleteRead",                                # the connection ends in the data
+    "silent": "Read timed out",                             # no answer
+    "stalls": "Read timed out",                             # no end of the answer
+    "refused": "Failed to establish a new connection",
+}
+
+
+class Mirror(BaseHTTPRequestHandler):
+    """A mirror at /<which>/<what it does>/."""
+
+    def do_GET(self):
+        self.server.asked.append(self.path)
+        *_, what, name = self.path.split("/")
+        if what == "silent":
+            self.server.closing.wait(10)
+            return
+        content = FILES[name]
+        length = len(content)
+        if what == "html":
+            content = b"<html>Welcome to our hotel</html>"
+            length = len(content)
+        if what == "wrong":
+            content = bytes(length)
+        if what in ("cut", "stalls"):
+            content = content[:-10]
+        self.send_response(int(what) if what.isdigit() else 200)
+        self.send_header("Content-Length", length)
+        self.end_headers()
+        self.wfile.write(content)
+        if what == "stalls":
+            self.wfile.flush()
+            self.server.closing.wait(10)
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture(scope="module")
+def server():
+    with ThreadingHTTPServer(("127.0.0.1", 0), Mirror) as server, socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))           # a port where nobody listens
+        server.daemon_threads = True
+        server.closing = threading.Event()
+        server.address_of = {"refused": f"http://127.0.0.1:{closed.getsockname()[1]}"}
+        thread = threading.Thread(target=server.serve_forever, args=[0.01])
+        thread.start()
+        yield server
+        server.closing.set()
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture
+def mirrors(server, monkeypatch):
+    """Return a function that sets the mirrors, by what each does, and returns their addresses."""
+    server.asked = []
+    monkeypatch.setattr(mnist_loader, "TIMEOUT", 0.3)
+    monkeypatch.setattr(mnist_loader, "SHA256", {
+        name: hashlib.sha256(content).hexdigest() for name, content in FILES.items()})
+
+    def use(*deeds):
+        there = f"http://127.0.0.1:{server.server_port}"
+        urls = tuple(f"{server.address_of.get(what, there)}/{i}/{what}/"
+                     for i, what in enumerate(deeds))
+        monkeypatch.setattr(mnist_loader, "MIRRORS", urls)
+        return urls
+
+    yield use
+    gc.collect()                # a connection left open is a ResourceWarning, hence an error
+
+
+@pytest.fixture
+def cache(tmp_path):
+    return tmp_path / "cache" / "edf"
+
+
+def content_of(folder):
+    return {file.name: file.read_bytes() for file in folder.rglob("*") if file.is_file()}
+
+
+def only(*names):
+    return {name: FILES[name] for name in names}
+
+
+def test_downloading_once(mirrors, server, cache, capsys):
+    """The first call downloads and prints a line for each file, the second does neither."""
+    first, _ = mirrors("good", "good")
+    for _ in range(2):
+        data = load("mnist")
+        assert data.name == "MNIST"
+        assert is_fake(data.train_images, data.train_labels)
+        assert is_fake(data.test_images, data.test_labels, "t10k")
+        assert content_of(cache) == FILES
+    assert server.asked == [f"/0/good/{name}" for name in FILES]
+    out, err = capsys.readouterr()
+    assert out == "".join(f"downloading {first}{name}\n" for name in FILES)
+    assert err == ""
+
+
+@pytest.mark.parametrize("what", BAD)
+def test_the_second_mirror_helps_out(mirrors, cache, capsys, what):
+    """If the first mirror fails, in whatever way, the second gives the right files."""
+    urls = mirrors(what, "good")
+    assert is_fake(*load_mnist())
+    assert content_of(cache) == only(*TRAINING)     # and no unfinished file
+    out, err = capsys.readouterr()
+    assert out == "".join(f"downloading {url}{name}\n" for name in TRAINING for url in urls)
+    assert err == ""
+
+
+@pytest.mark.parametrize("what", BAD)
+def test_both_mirrors_fail(mirrors, cache, what):
+    """The message lists both with what each did, and the three ways out; no file is kept."""
+    urls = mirrors(what, what)
+    with pytest.raises(MNISTNotFound) as caught:
+        load_mnist("testing")
+    _, *tried = str(caught.value).splitlines()[:3]
+    for line, url in zip(tried, urls, strict=True):
+        assert line.startswith(f"  {url}: ") and BAD[what] in line
+        assert "Max retries" not in line            # what requests wraps around the cause
+    tried = [line.strip() for line in tried]
+    assert str(caught.value) == not_found(TESTING[0], tried, cache)
+    assert content_of(cache) == {}
+
+
+def test_the_message_when_nothing_helps(mirrors, cache, monkeypatch, tmp_path):
+    """The whole message: every place in the order in which it was tried."""
+    a, b = mirrors("404", "html")
+    monkeypatch.setenv("MNIST_DIR", str(tmp_path / "b"))
+    with pytest.raises(MNISTNotFound) as caught:
+        load_mnist(path=tmp_path / "a")
+    name = TRAINING[0]
+    assert str(caught.value) == not_found(name, [
+        f"{tmp_path / 'a'} (path): no such file in it",
+        f"{tmp_path / 'b'} (MNIST_DIR): no such file in it",
+        f"{a}: 404 Client Error: Not Found for url: {a}{name}",
+        f"{b}: what came is not MNIST (wrong SHA-256)"], cache)
+
+
+@pytest.mark.parametrize("bad", [b"", FILES[TRAINING[0]][:-1], flipped(FILES[TRAINING[0]], 99)],
+                         ids=["empty", "truncated", "flipped"])
+def test_a_corrupt_file_in_the_cache(mirrors, server, cache, bad):
+    """It is downloaded again, and only it."""
+    mirrors("good")
+    write(cache, FILES | {TRAINING[0]: bad})
+    assert is_fake(*load_mnist())
+    assert server.asked == [f"/0/good/{TRAINING[0]}"]
+    assert content_of(cache) == FILES
+
+
+def test_a_corrupt_file_in_the_cache_is_downloaded_aloud(mirrors, cache, capsys):
+    """The line is printed for this download too."""
+    urls = mirrors("503", "good")
+    write(cache, FILES | {TRAINING[0]: b"bad"})
+    assert is_fake(*load_mnist())
+    want = "".join(f"downloading {url}{TRAINING[0]}\n" for url in urls)
+    assert capsys.readouterr().out == want
+
+
+def test_a_corrupt_file_in_the_cache_is_never_used(mirrors, cache):
+    """Without a mirror it is not better than none."""
+    mirrors("503", "404")
+    write(cache, FILES | {TRAINING[0]: zip_(idx(np.zeros((6, 28, 28), np.uint8)))})
+    with pytest.raises(MNISTNotFound):
+        load_mnist()
+
+
+def test_a_cache_that_cannot_be_made(mirrors, monkeypatch, tmp_path):
+    """It is MNISTNotFound, with the reason, and not with that of a wrong file."""
+    mirrors("good", "good")
+    (tmp_path / "hash").write_text("this is no folder")         # a name to be confused by
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "hash"))
+    with pytest.raises(MNISTNotFound) as caught:
+        load_mnist()
+    for line in str(caught.value).splitlines()[1:3]:
+        assert str(tmp_path / "hash" / "edf") in line and "SHA-256" not in line
+
+
+# load
+
+def test_auto_falls_back_on_the_digits(mirrors, server, cache, digits):
+    """With one loud warning, at the line of the caller, that holds what load("mnist") raises."""
+    urls = mirrors("503", "wrong")
+    with pytest.raises(MNISTNotFound) as caught:
+        load("mnist")
+    server.asked = []
+    with pytest.warns(UserWarning) as warned:
+        data = load()
+    assert len(warned) == 1 and warned[0].filename == __file__
+    assert str(warned[0].message) == (
+        "MNIST IS NOT HERE: what follows runs on the 1,797 digits that come with EDF, "
+        f"and its figures are not those of MNIST.\n{caught.value}")
+    assert all(url in str(caught.value) for url in urls)
+    assert data.name == digits.name
+    for got, want in zip(data[1:], digits[1:], strict=True):
+        np.testing.assert_array_equal(got, want)
+    assert len(server.asked) == 2               # one file, two mirrors: then it gives up
+    assert content_of(cache) == {}
+
+
+def test_auto_takes_mnist_if_it_can(mirrors, tmp_path, monkeypatch):
+    """From a folder or from a mirror, without a warning."""
+    mirrors("good")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert load().name == "MNIST"
+        monkeypatch.setenv("MNIST_DIR", str(write(tmp_path / "a", zipped=False)))
+        data = load("auto")
+    assert data.name == "MNIST" and is_fake(data.train_images, data.train_labels)
+
+
+@pytest.mark.parametrize("source", ["auto", "mnist"])
+@pytest.mark.parametrize("name", FILES)
+def test_a_bad_file_is_not_replaced_in_silence(mirrors, server, tmp_path, monkeypatch,
+                                               name, source):
+    """A corrupt file in MNIST_DIR is an error: no digits, and no download, in its place."""
+    mirrors("good")
+    folder = write(tmp_path / "a", FILES | {name: FILES[name][:-20]})
+    monkeypatch.setenv("MNIST_DIR", str(folder))
+    with pytest.raises(ValueError, match="^" + re.escape(f"{folder / name}: damaged")):
+        load(source)
+    assert server.asked == []
+
+
+@pytest.mark.parametrize("source", ["nonsense", "MNIST", "", None, 0])
+def test_a_source_that_there_is_not(source):
+    """The message says which three there are."""
+    with pytest.raises(ValueError) as caught:
+        load(source)
+    assert str(caught.value) == f'source must be "auto", "mnist" or "digits", got {source!r}'
