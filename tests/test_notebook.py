@@ -1,0 +1,257 @@
+"""The problem set: built from its source, without answers, and running in every state."""
+
+import ast
+import gzip
+import re
+import struct
+
+import matplotlib
+import matplotlib.pyplot as plt
+import nbformat
+import numpy as np
+import problem_set as tool
+import pytest
+
+import mnist_loader
+
+EXERCISES = ["my_prediction", "my_graph", "my_second_derivative", "MyTanh", "MyReLU",
+             "MyLeakyReLU", "MySoftmax", "MyCrossEntropy", "MySoftmaxCrossEntropy", "MySGD"]
+
+
+@pytest.fixture(scope="module")
+def source():
+    return tool.read_source()
+
+
+@pytest.fixture(scope="module")
+def student(source):
+    return tool.without_answers(source)
+
+
+@pytest.fixture(scope="module")
+def solved(source):
+    return tool.without_markers(source)
+
+
+@pytest.fixture(scope="module")
+def committed():
+    return nbformat.read(tool.STUDENT, as_version=4)
+
+
+@pytest.fixture
+def little_data(tmp_path, monkeypatch):
+    """The embedded digits in the files of MNIST: the whole notebook takes seconds."""
+    for section, prefix in mnist_loader.PREFIX.items():
+        images, labels = mnist_loader.load_digits(section)
+        for name, array in ("images-idx3", np.rint(images * 255)), ("labels-idx1", labels):
+            header = struct.pack(f">{1 + array.ndim}I", 0x800 + array.ndim, *array.shape)
+            file = tmp_path / f"{prefix}-{name}-ubyte.gz"
+            file.write_bytes(gzip.compress(header + array.astype(np.uint8).tobytes()))
+    monkeypatch.setenv("MNIST_DIR", str(tmp_path))
+
+
+def code(notebook):
+    return [cell for cell in notebook.cells if cell.cell_type == "code"]
+
+
+def printed(notebook):
+    return "".join(output.get("text", "") for cell in code(notebook) for output in cell.outputs)
+
+
+def sections(notebook):
+    """Return the code of each section, found by its heading of second level."""
+    parts = [[]]
+    for cell in notebook.cells:
+        if cell.source.startswith("## ") and not cell.source.startswith("## 0"):
+            parts.append([])
+        if cell.cell_type == "code":
+            parts[-1].append(cell.source)
+    return parts
+
+
+def run_here(cells, namespace):
+    """Run cells in this process, where a warning is an error and nothing is shown."""
+    for cell in cells:
+        exec(compile(cell, "cell", "exec"), namespace)
+    plt.close("all")
+
+
+def outcomes(text):
+    """Return what the checks said: {exercise: the beginning of the sentence}."""
+    said = re.findall(r"^(\w+): (not done yet|not right yet|public checks passed)", text, re.M)
+    return dict(said)
+
+
+# What is committed.
+
+def test_the_committed_notebook_is_what_the_source_gives(student, committed):
+    assert [(c.cell_type, c.id, c.source) for c in committed.cells] == [
+        (c.cell_type, c.id, c.source) for c in student.cells]
+
+
+def test_the_committed_notebook_was_run_from_top_to_bottom_without_a_complaint(committed):
+    cells = code(committed)
+    assert [cell.execution_count for cell in cells] == list(range(1, len(cells) + 1))
+    outputs = [output for cell in cells for output in cell.outputs]
+    assert {output.output_type for output in outputs} == {"stream", "display_data",
+                                                          "execute_result"}
+    assert {output.name for output in outputs if output.output_type == "stream"} == {"stdout"}
+    assert sum("image/png" in output.get("data", {}) for output in outputs) == 10
+    assert committed.metadata.kernelspec.name == "python3"
+    assert "widgets" not in committed.metadata
+    assert tool.STUDENT.stat().st_size < 2_500_000
+
+
+def test_the_committed_figures_are_those_that_the_text_promises(committed):
+    text = printed(committed)
+    assert outcomes(text) == dict.fromkeys(EXERCISES, "not done yet") | {
+        "MySigmoid": "public checks passed"}
+    assert "data: MNIST\ntraining: (60000, 28, 28) testing: (10000, 28, 28)" in text
+    last = re.findall(r"epoch 10 .*test error +([\d.]+)%", text)
+    assert len(last) == 4 and all(float(error) <= 3.3 for error in last[:3])
+    assert float(re.search(r"final test error, 784-300-10: ([\d.]+)%", text)[1]) <= 2
+    runs = re.findall(r"(\w+) +(\d+) layers  lr (\S+) .*test error +([\d.]+)%", text)
+    errors = {(name, int(layers), float(lr)): float(error) for name, layers, lr, error in runs}
+    sigmoid, relu = ({lr: errors[name, 2, lr] for lr in (5, 1, 0.5, 0.1)}
+                     for name in ("Sigmoid", "ReLU"))
+    assert min(sigmoid, key=sigmoid.get) == 1 and min(relu, key=relu.get) == 0.5
+    assert relu[5] >= 85 and errors["Sigmoid", 6, 1] >= 80 and errors["ReLU", 10, 0.1] <= 6
+
+
+def test_no_path_of_a_computer_stands_in_the_notebook(committed):
+    assert not re.search(r"(/root|/home|/tmp|/work|C:\\)", nbformat.writes(committed))
+
+
+# The student version.
+
+def test_no_line_of_an_answer_stands_in_the_student_version(source, committed):
+    answers = [line.strip() for cell in source.cells
+               for answer in tool.ANSWER.findall(cell.source) for line in answer[1].splitlines()]
+    assert len(answers) > 25
+    common = {"edf.forward()", "edf.backward(loss)"}
+    lines = {line.strip() for cell in committed.cells for line in cell.source.splitlines()}
+    lines |= {line.strip() for line in printed(committed).splitlines()}
+    assert not (set(answers) - common) & lines
+
+
+def test_every_student_cell_compiles_and_says_where_the_answer_goes(student):
+    stubs = 0
+    for cell in code(student):
+        ast.parse(cell.source)
+        stubs += cell.source.count("# YOUR CODE HERE\n")
+        assert "SOLUTION" not in cell.source
+    assert stubs == 12
+    assert sum(cell.source == "*Your answer here.*" for cell in student.cells) == 2
+
+
+@pytest.mark.parametrize("text", ["### BEGIN SOLUTION\nx\n", "x\n### END SOLUTION\n",
+                                  "### BEGIN SOLUTION\n### BEGIN SOLUTION\n### END SOLUTION\n"])
+def test_markers_that_do_not_match_are_refused(tmp_path, text):
+    file = tmp_path / "broken.py"
+    file.write_text(tool.SOURCE.read_text().split("# %% [markdown]")[0] + "# %%\n" + text)
+    with pytest.raises(ValueError, match="the solution markers do not match in the cell\n"):
+        tool.read_source(file)
+
+
+def test_prose_stands_in_markdown_and_cells_are_short(student):
+    cells = code(student)
+    assert 0.75 < (len(student.cells) - len(cells)) / len(cells) < 1.5
+    for cell in cells:
+        assert cell.source.count("\n") < 30
+    for cell in student.cells:
+        if cell.cell_type == "markdown":
+            words = re.sub(r"\$\$.*?\$\$|^\|.*\|$", "", cell.source, flags=re.S | re.M).split()
+            assert len(words) <= 150, cell.source
+
+
+# Running it.
+
+@pytest.mark.parametrize("version, outcome", [("student", "not done yet"),
+                                              ("solved", "public checks passed")])
+def test_both_versions_run_in_jupyter(version, outcome, little_data, request):
+    executed = tool.execute(request.getfixturevalue(version))
+    outputs = [output for cell in code(executed) for output in cell.outputs]
+    assert not [output for output in outputs if output.output_type == "error"
+                or output.get("name") == "stderr"]
+    assert outcomes(printed(executed)) == dict.fromkeys(EXERCISES, outcome) | {
+        "MySigmoid": "public checks passed"}
+    assert re.fullmatch(r"data: MNIST\nfinal test error, 784-300-10: [\d.]+%",
+                        tool.last_words(executed))
+
+
+def test_every_section_runs_after_the_first_alone(solved, student, little_data, monkeypatch):
+    matplotlib.use("Agg")
+    first, *others = sections(solved)
+    assert len(others) == 6                     # the last holds only the last words
+    for cells in [*others[:-2], others[-2] + others[-1]]:
+        run_here(first + cells, {})
+
+
+WRONG = {
+    "without dy": ("        return dy * (x > 0)", "        return (x > 0) * 1.0",
+                   r"AssertionError: wrong gradient: MyReLU\[1\]\.dx gives 1 at entry \(\d,\), "
+                   r"central differences give \S+, in dx of MyReLU\(x \(4,\)\)"),
+    "wrong value": ("        return np.maximum(x, 0)", "        return abs(x)",
+                    r"AssertionError: the value is \[2\.0, 0\.5, 0\.5, 2\.0\], "
+                    r"expected \[0, 0, 0\.5, 2\.0\]"),
+    "no return": ("        return dy * (x > 0)", "        dy * (x > 0)",
+                  r"TypeError: the formula returned None: is its return missing\?, "
+                  r"in dx of MyReLU\(x \(4,\)\)"),
+    "wrong shape": ("        return dy * (x > 0)", "        return (dy * (x > 0)).sum()",
+                    r"ValueError: the gradient has shape \(\), but the value has shape \(4,\), "
+                    r"in dx of MyReLU\(x \(4,\)\)"),
+    "endless recursion": ("        return dy * (x > 0)", "        return self.dx(dy, x)",
+                          r"RecursionError: maximum recursion depth exceeded.*"),
+    "half done": ("        return dy * (x > 0)",
+                  "        # YOUR CODE HERE\n        raise NotImplementedError()", None),
+}
+
+
+@pytest.mark.parametrize("mistake", WRONG)
+def test_a_wrong_answer_is_located_and_nobody_is_stuck(mistake, solved, little_data, capsys):
+    matplotlib.use("Agg")
+    right, wrong, message = WRONG[mistake]
+    setup, _, _, activations, *_ = sections(solved)
+    namespace = {}
+    run_here(setup + [cell.replace(right, wrong) for cell in activations], namespace)
+    text = capsys.readouterr().out
+    assert outcomes(text)["MyTanh"] == "public checks passed"
+    assert namespace["ReLU"].__module__ == "edf" and namespace["Tanh"].__name__ == "MyTanh"
+    if message:
+        assert re.search(rf"^MyReLU: not right yet: {message} \(going on with EDF's ReLU\)$",
+                         text, re.M), text
+    else:
+        assert "MyReLU: not done yet (going on with EDF's ReLU)\n" in text
+
+
+def test_a_check_can_be_run_again(student, solved, little_data, capsys):
+    setup, _, _, activations, *_ = sections(student)
+    namespace = {}
+    run_here(setup + activations, namespace)
+    run_here(activations, namespace)            # the name ReLU is EDF's by now: still not done
+    assert outcomes(capsys.readouterr().out)["MyReLU"] == "not done yet"
+    run_here(sections(solved)[3], namespace)
+    assert namespace["ReLU"].__name__ == "MyReLU"
+
+
+def test_the_evaluation_measures_the_data_it_is_handed(solved, little_data):
+    namespace = {}
+    setup, *_, perceptrons, _ = sections(solved)
+    run_here(setup + perceptrons[:5], namespace)
+    net, error_rate = namespace["net"], namespace["error_rate"]
+    data = mnist_loader.load("digits")
+    for images in data.train_images[:50], data.test_images[:70]:
+        error_rate(net, images, np.zeros(len(images), int))
+        answers = net.scores.value.argmax(axis=1)
+        assert len(answers) == len(images)
+        assert error_rate(net, images, answers) == 0
+        assert error_rate(net, images, (answers + 1) % 10) == 1
+        half = np.where(np.arange(len(images)) % 2, answers, (answers + 1) % 10)
+        assert error_rate(net, images, half) == 0.5
+
+
+def test_the_export_is_one_page_with_every_picture(committed, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(tool, "BUILD", tmp_path)
+    tool.write(committed, "ps1")
+    page = (tmp_path / "ps1.html").read_text(encoding="utf-8")
+    assert len(re.findall(r'<img[^>]* src="data:image/png;base64,', page)) == 10
