@@ -26,7 +26,7 @@ component adds its share to the gradients of its inputs.
 Letters in shapes: B examples in a batch, D numbers for each of them at the
 input of a layer, H at its output, K classes; M and N where none of these is
 meant.  In formulas x, w, b are values, y is the result, and dy is the gradient
-of the loss with respect to y: an array of the shape of y.
+of the mean of the loss with respect to y: an array of the shape of y.
 """
 
 import numbers
@@ -58,18 +58,21 @@ def clear():
 
 
 def forward():
-    """Set the value of every component, inputs always before their users."""
+    """Set the value of every component.
+
+    Its inputs come before it: they had to exist when it was built.
+    """
     for component in components:
         component.forward()
 
 
 def backward(loss):
-    """Set the gradient of every component that leads to the loss.
+    """Set the gradient of every component between a Param and the loss.
 
     What is differentiated is the mean of loss.value: of one loss per example,
     the mean over the batch.  In reverse order a component comes after all that
-    use it, so by then its gradient is complete.  Where no path leads to the
-    loss, grad stays None.
+    use it, so by then its gradient is complete.  Everywhere else, in every
+    Input too, grad stays None.
 
     Raises TypeError if the loss is not in the graph, has no value yet, or does
     not depend on any Param.
@@ -95,44 +98,57 @@ def backward(loss):
 class Component:
     """A node of the graph: a function of other nodes, written as formulas.
 
-    A subclass defines f(self, x, ...), which computes y from the values of the
-    inputs, and for every input that can be learned from a method
-    dx(self, dy, x, ...), which returns the gradient with respect to that
-    input.  In it y is at hand as self.value; what else f has to pass on, it
-    keeps on self.  Neither writes into an array that it was given.
+        class Scale(Component):
+            def __init__(self, x, factor=2):
+                super().__init__(x)             # the inputs
+                self.factor = factor            # an option
 
-    The inputs are attributes under the names that f gives them.  Options are
-    keyword arguments of a short __init__ that calls super().__init__(x, ...).
-    A component that formulas do not fit overrides forward() and backward() and
-    calls add_grad() of its inputs itself.
+            def f(self, x):
+                return self.factor * x
+
+            def dx(self, dy, x):
+                return self.factor * dy
+
+    f computes y from the values of the inputs.  For each input that gradients
+    pass through, a method d<input> turns dy into the gradient with respect to
+    that input, of its shape.  There, y is at hand as self.value; what else f
+    has to pass on it keeps on self.  None of them writes into its arguments:
+    other components hold the same arrays.
+
+    The inputs themselves are attributes under the same names.  A component
+    that does not fit this form overrides forward() and backward(), and calls
+    add_grad() of its inputs itself.
     """
 
     value = None        # set by forward()
     grad = None         # set by backward(loss), of the shape of value
-    needs_grad = False  # does a Param lead here?  decided once, when built
-    index = -1          # place in components; -1: not in a graph
-    names = ()          # of the inputs, taken from f; (): any number of them
+    needs_grad = False  # is it a Param, or does it depend on one?
+    inputs = ()
+    input_names = ()    # as in f; without any there, x0, x1, ...
+    number = -1         # its place in components, once it is there
 
     def __init_subclass__(cls):
         code = cls.f.__code__
-        cls.names = code.co_varnames[1:code.co_argcount]    # without self
+        cls.input_names = code.co_varnames[1:code.co_argcount]  # without self
+        for name in cls.input_names:
+            if hasattr(Component, name):
+                raise TypeError(f"{cls.__name__}: an input needs another name "
+                                f"than {name}, which every component has")
 
     def __init__(self, *inputs):
-        kind = type(self).__name__
-        if not self.names:
-            self.names = tuple(f"x{i}" for i in range(len(inputs)))
-        if len(inputs) != len(self.names):
-            raise TypeError(f"{kind} takes {len(self.names)} inputs "
-                            f"({', '.join(self.names)}), got {len(inputs)}")
-        for name, node in zip(self.names, inputs):
-            require_member(node, f"{name} of {kind}")
+        names = self.input_names or [f"x{i}" for i in range(len(inputs))]
+        if len(inputs) != len(names):
+            raise TypeError(f"{type(self).__name__} takes the inputs "
+                            f"{', '.join(names)}; got {len(inputs)}")
+        for name, node in zip(names, inputs):
+            require_member(node, f"{name} of {type(self).__name__}")
             setattr(self, name, node)
             if hasattr(self, "d" + name):
-                node.must_be_real = True
-        self.inputs = inputs
+                node.must_be_real = True        # an Input checks that
+        self.inputs, self.input_names = inputs, names
         self.needs_grad = any(node.needs_grad for node in inputs)
-        self.built = caller()
-        self.index = len(components)
+        self.built = caller(self)
+        self.number = len(components)
         components.append(self)
 
     def f(self, *inputs):
@@ -154,25 +170,20 @@ class Component:
         The method of an input that needs no gradient is never called.
         """
         values = [node.value for node in self.inputs]
-        for name, node in zip(self.names, self.inputs):
+        for name, node in zip(self.input_names, self.inputs):
             if node.needs_grad:
                 try:
-                    derivative = getattr(self, "d" + name, self.undefined)
+                    derivative = getattr(self, "d" + name)
                     node.add_grad(derivative(self.grad, *values))
                 except Exception as error:
                     error.add_note(facts(self, "d" + name))
                     raise
 
-    def undefined(self, dy, *values):
-        """Stand in for a d-method that is needed and does not exist."""
-        raise NotImplementedError(f"{type(self).__name__} does not define this "
-                                  "method, and a Param leads to its input")
-
     def add_grad(self, grad):
         """Add one contribution to the gradient with respect to value.
 
-        The first is stored as it is and may be another node's array as well,
-        so later ones are added into a new array.
+        The first is stored as it is, and the same array may be the gradient of
+        another node too: so the next makes a new array in place of +=.
         """
         grad = as_real(grad)
         if grad.shape != self.value.shape:
@@ -181,21 +192,20 @@ class Component:
         self.grad = grad if self.grad is None else as_real(self.grad + grad)
 
     def __repr__(self):
-        inputs = (f"{name} {shape(node)}"
-                  for name, node in zip(self.names, self.inputs))
-        return f"{type(self).__name__}({', '.join(inputs)})"
+        return describe(self)
 
 
 class Input(Component):
-    """Data: set x.value = array before forward().  No gradient is computed.
+    """Data: set x.value = array before forward(), or at once: Input(array).
 
-    Real numbers become `dtype`.  Integers (labels) stay integers, and are
-    refused where real numbers are meant.  The batch size may change any time.
+    Floating-point numbers become `dtype`.  Integers (labels) stay integers, and
+    are refused by forward() where real numbers are meant.  The batch size may
+    change any time.  No gradient is computed.
 
     Raises ValueError for what is not numbers, and for an empty array.
     """
 
-    must_be_real = False    # becomes True when a component differentiates it
+    must_be_real = False    # True once a component could differentiate it
 
     def __init__(self, value=None):
         super().__init__()
@@ -225,16 +235,15 @@ class Input(Component):
                             "\n" + facts(self, "forward"))
         if self.must_be_real and self.value.dtype.kind != "f":
             raise ValueError("an Input holds integers where real numbers are "
-                             "meant: divide images by 255, convert the rest "
-                             "with .astype(float)\n" + facts(self, "forward"))
-
-    def __repr__(self):
-        return f"{type(self).__name__} {shape(self)}"
+                             "meant: divide images by 255, convert others with "
+                             ".astype(float) (or are these the labels?)\n"
+                             + facts(self, "forward"))
 
 
 class Param(Component):
     """A parameter: an array that is learned.  It holds a copy, as `dtype`.
 
+    An optimiser changes that array in place: keep old values with .copy().
     Raises ValueError when a value of another shape is assigned.
     """
 
@@ -250,7 +259,7 @@ class Param(Component):
 
     @value.setter
     def value(self, value):
-        if value is not self._value:    # w.value -= ... assigns what it holds
+        if value is not self._value:    # as after w.value -= ..., done in place
             array = np.array(value, dtype)
             require(array.shape == self._value.shape, f"a Param of shape "
                     f"{self._value.shape} cannot take shape {array.shape}")
@@ -259,24 +268,16 @@ class Param(Component):
     def forward(self):
         pass
 
-    __repr__ = Input.__repr__
-
-
-def require(condition, rule):
-    """Raise ValueError(rule) unless the condition holds."""
-    if not condition:
-        raise ValueError(rule)
-
 
 def as_real(result):
-    """Return what a formula gave as `dtype`: constants can make it float64."""
+    """Return the result of a formula as `dtype`: a constant may be float64."""
     if result is None:
         raise TypeError("the formula returned None: is its return missing?")
     return np.asarray(result, dtype)
 
 
 # =============================================================================
-# 3  The first six: Input, Param, and these
+# 3  The first functions
 # =============================================================================
 
 class Affine(Component):
@@ -334,7 +335,7 @@ class Softmax(Component):
 class CrossEntropy(Component):
     """Loss of probabilities against the right classes: y_i = -log p_i[c_i].
 
-    p (B, K), labels (B,) integers in 0..K-1  ->  y (B,), one loss per example
+    p (B, K), labels (B,) integers in 0..K-1  ->  y (B,)
 
     A probability that has underflowed to 0 has no finite loss, and no gradient
     that could repair it; going on would fill the network with NaN.
@@ -358,7 +359,7 @@ class CrossEntropy(Component):
 class SoftmaxCrossEntropy(Component):
     """Loss of scores against the right classes: y_i = -log softmax(s_i)[c_i].
 
-    scores (B, K), labels (B,) integers in 0..K-1  ->  y (B,), one loss per example
+    scores (B, K), labels (B,) integers in 0..K-1  ->  y (B,)
 
     Written as log sum_k exp(s_ik) - s_i[c_i]: no probability is formed whose
     logarithm could be infinite, and the gradient is short, softmax(scores)
@@ -369,12 +370,12 @@ class SoftmaxCrossEntropy(Component):
 
     def f(self, scores, labels):
         require_labels(labels, scores)
-        shifted = scores - scores.max(axis=1, keepdims=True)    # (B, K) - (B, 1) -> (B, K)
+        shifted = scores - scores.max(axis=-1, keepdims=True)    # (B, K) - (B, 1) -> (B, K)
         exp = np.exp(shifted)
-        total = exp.sum(axis=1, keepdims=True)                  # (B, K) -> (B, 1)
-        self.p = exp / total                                    # (B, K) / (B, 1) -> (B, K)
+        total = exp.sum(axis=-1, keepdims=True)                  # (B, K) -> (B, 1)
+        self.p = exp / total                                     # (B, K) / (B, 1) -> (B, K)
         rows = np.arange(len(labels))
-        return np.log(total[:, 0]) - shifted[rows, labels]      # (B,) - (B,) -> (B,)
+        return np.log(total[:, 0]) - shifted[rows, labels]       # (B,) - (B,) -> (B,)
 
     def dscores(self, dy, scores, labels):
         p_minus_onehot = self.p.copy()
@@ -390,8 +391,8 @@ class SoftmaxCrossEntropy(Component):
 def unbroadcast(dy, shape):
     """Sum dy over the axes along which NumPy repeated an array of this shape.
 
-    What was copied to many places going forward collects from all of them
-    going backward: (B, H) to (1, H), to (H,), to ().
+    A number that was used in many places gets the sum of their gradients:
+    (B, H) -> (1, H), (H,) or ().
     """
     added = dy.ndim - len(shape)
     stretched = (added + i for i, n in enumerate(shape) if n == 1)
@@ -477,11 +478,11 @@ class Exp(Component):
 class Log(Component):
     """Natural logarithm, elementwise: y = log(x).
 
-    Raises ValueError if a number in x is not greater than 0.
+    Raises ValueError if a number in x is not greater than 0, or nan.
     """
 
     def f(self, x):
-        require((x > 0).all(), "x must be greater than 0 everywhere")
+        require((x > 0).all(), "x must be greater than 0, and not nan")
         return np.log(x)
 
     def dx(self, dy, x):
@@ -491,18 +492,18 @@ class Log(Component):
 class MatMul(Component):
     """Matrix product: y = a b.
 
-    a (N, M), b (M, K)  ->  y (N, K)
+    a (N, M), b (M, H)  ->  y (N, H)
     """
 
     def f(self, a, b):
         require(a.ndim == b.ndim == 2, "a and b must be matrices (two axes)")
-        return a @ b                    # (N, M) @ (M, K) -> (N, K)
+        return a @ b                    # (N, M) @ (M, H) -> (N, H)
 
     def da(self, dy, a, b):
-        return dy @ b.T                 # (N, K) @ (K, M) -> (N, M)
+        return dy @ b.T                 # (N, H) @ (H, M) -> (N, M)
 
     def db(self, dy, a, b):
-        return a.T @ dy                 # (M, N) @ (N, K) -> (M, K)
+        return a.T @ dy                 # (M, N) @ (N, H) -> (M, H)
 
 
 class Tanh(Component):
@@ -547,12 +548,12 @@ class LeakyReLU(Component):
 
 
 def operand(x):
-    """Return an Input that holds x if x is a number, else x itself."""
+    """Return x, or if it is a number, an Input that holds it."""
     return Input(float(x)) if isinstance(x, numbers.Real) else x
 
 
 # a + b builds Add(a, b), and so on; a Python number may stand on either side.
-# NumPy must not take `array * component` for an array of components.
+# __array_ufunc__ = None makes NumPy leave `array * component` to us.
 Component.__array_ufunc__ = None
 Component.__add__ = lambda a, b: Add(a, operand(b))
 Component.__radd__ = lambda b, a: Add(operand(a), b)
@@ -571,33 +572,37 @@ Component.__neg__ = lambda x: Neg(x)
 # 5  Starting values and optimisers
 # =============================================================================
 
-def xavier(fan_in, fan_out, rng=rng):
+def xavier(fan_in, fan_out, generator=None):
     """Return weights (fan_in, fan_out), uniform in +-sqrt(3 / fan_in).
 
     Their variance is 1 / fan_in: a sum of fan_in products then varies as much
-    as one of its inputs.  The choice of TTIC 31230.
+    as one of its inputs.  This is what TTIC 31230 calls Xavier; for the rule of
+    the paper by Xavier Glorot see glorot.
     """
     half_width = np.sqrt(3 / fan_in)
-    return rng.uniform(-half_width, half_width, (fan_in, fan_out)).astype(dtype)
+    w = (generator or rng).uniform(-half_width, half_width, (fan_in, fan_out))
+    return w.astype(dtype)
 
 
-def glorot(fan_in, fan_out, rng=rng):
-    """Return weights (fan_in, fan_out), normal, sd sqrt(2 / (fan_in + fan_out)).
+def glorot(fan_in, fan_out, generator=None):
+    """Return weights (fan_in, fan_out), normal.
 
-    It keeps the variance of the values, and that of the gradients, about level
-    from layer to layer.  Source: Glorot and Bengio 2010, eq. 12.
+    Their variance is 2 / (fan_in + fan_out), which keeps that of the values, and
+    that of the gradients, about level from layer to layer.
+    Source: Glorot and Bengio 2010, eq. 12.
     """
     sd = np.sqrt(2 / (fan_in + fan_out))
-    return rng.normal(0, sd, (fan_in, fan_out)).astype(dtype)
+    return (generator or rng).normal(0, sd, (fan_in, fan_out)).astype(dtype)
 
 
-def he(fan_in, fan_out, rng=rng):
-    """Return weights (fan_in, fan_out), normal, sd sqrt(2 / fan_in).
+def he(fan_in, fan_out, generator=None):
+    """Return weights (fan_in, fan_out), normal.
 
-    For ReLU, which passes on half of the variance.  Source: He et al. 2015,
-    eq. 10.
+    Their variance is 2 / fan_in: for ReLU, which halves the mean square of a
+    symmetric input.  Source: He et al. 2015, eq. 10.
     """
-    return rng.normal(0, np.sqrt(2 / fan_in), (fan_in, fan_out)).astype(dtype)
+    sd = np.sqrt(2 / fan_in)
+    return (generator or rng).normal(0, sd, (fan_in, fan_out)).astype(dtype)
 
 
 class SGD:
@@ -610,7 +615,7 @@ class SGD:
         self.lr = lr
 
     def step(self):
-        """Move every Param that has a gradient one step against it.
+        """Subtract lr times its gradient from every Param that has one.
 
         Raises TypeError if none has one.
         """
@@ -624,8 +629,8 @@ class SGD:
 def batches(*arrays, size, shuffle=False):
     """Yield tuples of `size` rows of each array; the last may be smaller.
 
-    With shuffle, the rows come in a random order, a new one for every call,
-    and rows of the same number stay together.
+    With shuffle, they come in a random order, a new one for every call; row i
+    of one array stays with row i of the others.
 
     Raises ValueError if the arrays differ in length, or size is less than 1.
     """
@@ -649,16 +654,18 @@ def batches(*arrays, size, shuffle=False):
 def check_gradients(loss, *nodes, entries=1000, tolerance=1e-6):
     """Compare backward with central differences (L(v + h) - L(v - h)) / 2h.
 
-    First each component that leads to the loss, alone: it gets a random dy (a
-    constant one hides mistakes), L is the sum of dy times its value, and v the
-    value of an input.  Then the whole graph: L is the mean of loss.value, and
-    v the value of every Param, or of the components in `nodes`.  All that in
-    float64, and then the graph is put back as it was.  Of an array with more
-    than `entries` numbers only so many are tried, drawn at random.
+    First each component between a Param and the loss, alone: it gets a random
+    dy (a constant one hides mistakes), L is the sum of dy times its value, and
+    v the value of an input.  Then the whole graph: L is the mean of loss.value,
+    and v the value of every Param, or of the components in `nodes`.  It is
+    computed in float64, and the graph is then put back as it was.  Of an array
+    with more than `entries` numbers only so many are tried, drawn at random.
+    Values at which a wrong formula is right (zeros, say) hide it.
 
     Returns {what was compared: largest error}, relative to the largest entry
-    of the gradient (or to L / 10 if larger: in rounding L, smaller gradients
-    drown); "Affine[3].dw" is the method dw of components[3].
+    of the gradient, or to a tenth of the largest term of L if that is larger,
+    because rounding L hides what is much smaller; "Affine[3].dw" is the method
+    dw of components[3].
     Raises AssertionError if an error exceeds the tolerance, with the component,
     its method and the worst entry, and TypeError if a node has no gradient.
     """
@@ -681,8 +688,8 @@ def check_gradients(loss, *nodes, entries=1000, tolerance=1e-6):
             at_kink = abs(jump[worst]) > 1e-3 * scale
             fault(f"wrong gradient: {name} gives {got[worst]:.9g} at entry "
                   f"{tuple(map(int, entry))}, central differences give "
-                  f"{want[worst]:.9g}" + (" (a kink: move the value away from "
-                  "it and check again)" if at_kink else ""), place)
+                  f"{want[worst]:.9g}" + (" (is it a kink? then move the value "
+                  "away and check again)" if at_kink else ""), place)
 
     def check_alone(component):
         def run():
@@ -690,6 +697,8 @@ def check_gradients(loss, *nodes, entries=1000, tolerance=1e-6):
             return dy * component.value
 
         dy = component.grad = draw.normal(size=component.value.shape)
+        for array in dy, component.value, *(n.value for n in component.inputs):
+            array.flags.writeable = False       # nothing may write into these
         learned = dict.fromkeys(n for n in component.inputs if n.needs_grad)
         for node in learned:
             node.grad = None
@@ -697,7 +706,7 @@ def check_gradients(loss, *nodes, entries=1000, tolerance=1e-6):
         once = {node: node.grad for node in learned}
         component.backward()
         for node in learned:
-            slots = zip(component.names, component.inputs)
+            slots = zip(component.input_names, component.inputs)
             method = " + ".join("d" + name for name, n in slots if n is node)
             if type(component).backward is not Component.backward:
                 method = "backward"
@@ -706,13 +715,14 @@ def check_gradients(loss, *nodes, entries=1000, tolerance=1e-6):
             if once[node] is None:
                 fault(f"no gradient: {name} adds none to {node}", place)
             if not np.allclose(node.grad, 2 * once[node], equal_nan=True):
-                fault(f"lost gradient: {name} replaces the gradient of {node} "
-                      "where it has to add to it with add_grad", place)
+                fault(f"lost gradient: {name} does not add the same a second "
+                      "time: it replaces the gradient instead of calling "
+                      "add_grad, or writes into what f has kept", place)
             compare(name, place, node, once[node], run)
 
     def check_in_graph(node, grad):
         def run():
-            for component in components[node.index + 1:loss.index + 1]:
+            for component in components[node.number + 1:loss.number + 1]:
                 component.forward()
             return loss.value / loss.value.size
 
@@ -763,7 +773,13 @@ def central_differences(run, node, picks):
     return slopes.mean(axis=0), slopes[0] - slopes[1], abs(middle).max()
 
 
-# What errors say: the rule comes from where it is broken, the facts from here.
+# What errors say.  The rule stands where it is broken; these add the facts.
+
+def require(condition, rule):
+    """Raise ValueError(rule) unless the condition holds."""
+    if not condition:
+        raise ValueError(rule)
+
 
 def fault(message, place):
     """Raise AssertionError(message) with a note on its place in the graph."""
@@ -774,7 +790,7 @@ def fault(message, place):
 
 def label(component):
     """Return "Affine[3]" for the Affine that is components[3]."""
-    return f"{type(component).__name__}[{component.index}]"
+    return f"{type(component).__name__}[{component.number}]"
 
 
 def facts(component, method):
@@ -788,40 +804,49 @@ def facts(component, method):
             f"built at line {line} of {file}: {source}")
 
 
-def caller():
+def caller(component):
     """Return the path and the line of the code that is building a component."""
     frame = sys._getframe(1)
-    while frame.f_globals is globals() or frame.f_code.co_name == "__init__":
+    while (frame.f_globals is globals()
+           or frame.f_locals.get("self") is component):     # its own __init__
         frame = frame.f_back
     return frame.f_code.co_filename, frame.f_lineno
 
 
-def shape(node):
-    """Return the shape of the value of a node as text."""
-    return "(no value yet)" if node.value is None else str(np.shape(node.value))
+def describe(component):
+    """Return "Param (4, 2)", or "Affine(x (3, 4), w (4, 2), b (2,))"."""
+    def shape(node):
+        return node.value.shape if node.value is not None else "(no value yet)"
+
+    kind = type(component).__name__
+    if not component.inputs:
+        return f"{kind} {shape(component)}"
+    inputs = zip(component.input_names, component.inputs)
+    return f"{kind}({', '.join(f'{name} {shape(node)}' for name, node in inputs)})"
 
 
 def require_member(node, role):
     """Raise TypeError unless node is a component of the current graph."""
     if not isinstance(node, Component):
         raise TypeError(f"{role} must be a component, not of type "
-                        f"{type(node).__name__}: wrap an array in edf.Param if "
-                        "it is learned, in edf.Input if it is data")
-    if node.index < 0:
+                        f"{type(node).__name__}: if it is the value of a "
+                        "component pass that, else wrap it: edf.Param(array) if "
+                        "it is learned, edf.Input(array) if it is data")
+    if node.number < 0:
         raise TypeError(f"{role} is not in the graph: __init__ of "
                         f"{type(node).__name__} must call super().__init__")
-    if components[node.index:node.index + 1] != [node]:
+    if components[node.number:node.number + 1] != [node]:
         raise TypeError(f"{role} was built before clear() and belongs to the "
                         f"graph of that time: build {node} again")
 
 
 def require_labels(labels, scores):
-    """Raise ValueError unless labels (B,) has the classes of scores (B, K)."""
+    """Raise ValueError unless labels (B,) are in 0..K-1 for scores (B, K)."""
     if scores.ndim != 2 or labels.shape != scores.shape[:1]:
         raise ValueError("labels must be one class number for each row of "
-                         f"{scores.shape}, got shape {labels.shape}: flatten a "
-                         "column with [:, 0], turn one-hot rows into numbers "
-                         "with .argmax(axis=1)")
+                         f"{scores.shape}, got shape {labels.shape}: set both "
+                         "to the same batch, flatten a column with [:, 0], turn "
+                         "one-hot rows into numbers with .argmax(axis=1)")
     if labels.dtype.kind not in "iu":
         raise ValueError("labels must be class numbers of integer type, got "
                          f"{labels.dtype}: convert with .astype(int)")

@@ -140,8 +140,9 @@ def test_one_wrong_entry_is_found_with_both_numbers():
 def test_what_replaces_a_gradient_is_told_so():
     with pytest.raises(AssertionError) as caught:
         edf.check_gradients(Twice(Param(np.ones(2))))
-    assert str(caught.value) == ("lost gradient: Twice[1].backward replaces the gradient of "
-                                 "Param (2,) where it has to add to it with add_grad")
+    assert str(caught.value) == (
+        "lost gradient: Twice[1].backward does not add the same a second time: it replaces the "
+        "gradient instead of calling add_grad, or writes into what f has kept")
 
 
 def test_add_grad_that_assigns_is_caught(monkeypatch):
@@ -173,8 +174,8 @@ def test_an_engine_that_walks_the_list_forward_is_caught(monkeypatch):
 
 
 def test_a_kink_is_told_apart_from_a_mistake():
-    with pytest.raises(AssertionError, match=r"at entry \(1,\).*\(a kink: move the value away from"
-                                             r" it and check again\)"):
+    with pytest.raises(AssertionError, match=r"at entry \(1,\).* \(is it a kink\? then move the "
+                                             r"value away and check again\)"):
         edf.check_gradients(edf.ReLU(Param([1.0, 0.0, -1.0])))
 
 
@@ -232,6 +233,32 @@ def test_large_arrays_are_sampled():
     x, w = Input(array(2, 300)), Param(array(300, 40))
     errors = edf.check_gradients(Tanh(x @ w / 300), entries=20)
     assert len(errors) == 4 and max(errors.values()) < 1e-6
+
+
+def test_methods_that_write_into_what_they_were_given():
+    class InPlace(edf.ReLU):
+        def f(self, x):
+            x[x < 0] = 0
+            return x.copy()
+
+    class Upstream(edf.ReLU):
+        def dx(self, dy, x):
+            dy *= x > 0
+            return dy
+
+    class Kept(SoftmaxCrossEntropy):
+        def dscores(self, dy, scores, labels):
+            self.p[np.arange(len(labels)), labels] -= 1
+            return dy[:, None] * self.p
+
+    for component, method in (InPlace, "f"), (Upstream, "dx"):
+        edf.clear()
+        with pytest.raises(ValueError, match="read-only") as caught:
+            edf.check_gradients(component(Param([-1.0, 2.0])))
+        assert caught.value.__notes__[0].startswith(f"in {method} of {component.__name__}(x (2,))")
+    edf.clear()
+    with pytest.raises(AssertionError, match="lost gradient: .* or writes into what f has kept"):
+        edf.check_gradients(Kept(Param(array(3, 4)), Input([0, 1, 2])))
 
 
 def test_a_nan_is_no_agreement():

@@ -32,14 +32,15 @@ def classify(scores, labels, loss=SoftmaxCrossEntropy):
 # When a graph is built.
 
 def test_wrong_number_of_inputs():
-    refused(TypeError, "Affine takes 3 inputs (x, w, b), got 2", Affine, Input(), Param(1.0))
+    refused(TypeError, "Affine takes the inputs x, w, b; got 2", Affine, Input(), Param(1.0))
 
 
 @pytest.mark.parametrize("value, kind", [(np.ones((2, 3)), "ndarray"), ([1.0], "list"),
                                          (Param, "type"), (None, "NoneType")])
 def test_an_array_in_place_of_a_component(value, kind):
-    refused(TypeError, f"w of Affine must be a component, not of type {kind}: wrap an array in "
-            "edf.Param if it is learned, in edf.Input if it is data",
+    refused(TypeError, f"w of Affine must be a component, not of type {kind}: if it is the value "
+            "of a component pass that, else wrap it: edf.Param(array) if it is learned, "
+            "edf.Input(array) if it is data",
             Affine, Input(), value, Param(1.0))
 
 
@@ -104,8 +105,8 @@ def test_integer_images(kind):
     x = Input(np.zeros((2, 784), kind))
     Affine(x, Param(np.ones((784, 3))), Param(np.ones(3)))
     refused(ValueError, "an Input holds integers where real numbers are meant: divide images by "
-            "255, convert the rest with .astype(float)\nin forward of Input (2, 784)\n"
-            "built: x = Input(np.zeros((2, 784), kind))", edf.forward)
+            "255, convert others with .astype(float) (or are these the labels?)\n"
+            "in forward of Input (2, 784)\nbuilt: x = Input(np.zeros((2, 784), kind))", edf.forward)
 
 
 def test_a_param_keeps_its_shape():
@@ -144,11 +145,14 @@ def test_a_gradient_of_the_wrong_shape():
     ([0., 1., 2.], "labels must be class numbers of integer type, got float32: "
                    "convert with .astype(int)"),
     ([[0], [1], [2]], "labels must be one class number for each row of (3, 3), got shape (3, 1): "
-     "flatten a column with [:, 0], turn one-hot rows into numbers with .argmax(axis=1)"),
+     "set both to the same batch, flatten a column with [:, 0], turn one-hot rows into numbers "
+     "with .argmax(axis=1)"),
     (np.eye(3, dtype=int), "labels must be one class number for each row of (3, 3), got shape "
-     "(3, 3): flatten a column with [:, 0], turn one-hot rows into numbers with .argmax(axis=1)"),
+     "(3, 3): set both to the same batch, flatten a column with [:, 0], turn one-hot rows into "
+     "numbers with .argmax(axis=1)"),
     ([0, 1], "labels must be one class number for each row of (3, 3), got shape (2,): "
-     "flatten a column with [:, 0], turn one-hot rows into numbers with .argmax(axis=1)"),
+     "set both to the same batch, flatten a column with [:, 0], turn one-hot rows into numbers "
+     "with .argmax(axis=1)"),
 ])
 def test_labels_that_are_no_labels(loss, labels, text):
     with pytest.raises(ValueError) as caught:
@@ -182,8 +186,8 @@ def test_softmax_that_underflows_is_refused_by_cross_entropy_and_not_by_the_fuse
 
 
 @pytest.mark.parametrize("build, text", [
-    (lambda: edf.Log(Param([1.0, 0.0])), "x must be greater than 0 everywhere"),
-    (lambda: edf.Log(Param([1.0, -1.0])), "x must be greater than 0 everywhere"),
+    (lambda: edf.Log(Param([1.0, 0.0])), "x must be greater than 0, and not nan"),
+    (lambda: edf.Log(Param([1.0, -1.0])), "x must be greater than 0, and not nan"),
     (lambda: Param([1.0]) / Param([0.0]), "b must not contain 0: it is divided by"),
     (lambda: Param([1.0, 2.0]) @ Param([1.0, 2.0]), "a and b must be matrices (two axes)"),
 ])
@@ -207,8 +211,9 @@ def test_backward_of_what_no_param_leads_to():
 
 
 def test_backward_of_an_array():
-    refused(TypeError, "the loss must be a component, not of type float: wrap an array in "
-            "edf.Param if it is learned, in edf.Input if it is data", edf.backward, 0.5)
+    refused(TypeError, "the loss must be a component, not of type float: if it is the value of a "
+            "component pass that, else wrap it: edf.Param(array) if it is learned, "
+            "edf.Input(array) if it is data", edf.backward, 0.5)
 
 
 # Components that a student writes.
@@ -249,8 +254,17 @@ def test_a_d_method_that_is_missing():
 
     y = Mine(Param(1.0))
     edf.forward()
-    refused(NotImplementedError, "Mine does not define this method, and a Param leads to its input"
-            "\nin dx of Mine(x ())\nbuilt: y = Mine(Param(1.0))", edf.backward, y)
+    refused(AttributeError, "'Mine' object has no attribute 'dx'\nin dx of Mine(x ())\n"
+            "built: y = Mine(Param(1.0))", edf.backward, y)
+
+
+@pytest.mark.parametrize("name", ["value", "grad", "f", "inputs", "number", "forward"])
+def test_an_input_named_like_what_every_component_has(name):
+    with pytest.raises(TypeError) as caught:
+        exec(f"class Mine(edf.Component):\n    def f(self, {name}):\n        return {name}",
+             {"edf": edf})
+    assert str(caught.value) == (
+        f"Mine: an input needs another name than {name}, which every component has")
 
 
 def test_labels_that_a_param_leads_to():
@@ -259,6 +273,18 @@ def test_labels_that_a_param_leads_to():
     with pytest.raises(ValueError, match="labels must be one class number"):
         edf.forward()
     assert y.value is None
+
+
+def test_the_line_that_built_a_component_in_the_init_of_a_model():
+    class Model:
+        def __init__(self):
+            self.y = Param(np.ones((2, 3))) @ Param(np.ones((2, 3)))
+
+    Model()
+    with pytest.raises(ValueError) as caught:
+        edf.forward()
+    assert message(caught.value).endswith(
+        "built: self.y = Param(np.ones((2, 3))) @ Param(np.ones((2, 3)))")
 
 
 def test_the_line_that_built_a_component_with_its_own_init():

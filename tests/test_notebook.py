@@ -181,47 +181,93 @@ def test_both_versions_run_in_jupyter(version, outcome, little_data, request):
 
 def test_every_section_runs_after_the_first_alone(solved, student, little_data, monkeypatch):
     matplotlib.use("Agg")
-    first, *others = sections(solved)
-    assert len(others) == 6                     # the last holds only the last words
-    for cells in [*others[:-2], others[-2] + others[-1]]:
-        run_here(first + cells, {})
+    for version in solved, student:
+        first, *others = sections(version)
+        assert len(others) == 5
+        for cells in others:
+            run_here(first + cells, {})
 
 
-WRONG = {
-    "without dy": ("        return dy * (x > 0)", "        return (x > 0) * 1.0",
-                   r"AssertionError: wrong gradient: MyReLU\[1\]\.dx gives 1 at entry \(\d,\), "
-                   r"central differences give \S+, in dx of MyReLU\(x \(4,\)\)"),
-    "wrong value": ("        return np.maximum(x, 0)", "        return abs(x)",
-                    r"AssertionError: the value is \[2\.0, 0\.5, 0\.5, 2\.0\], "
-                    r"expected \[0, 0, 0\.5, 2\.0\]"),
-    "no return": ("        return dy * (x > 0)", "        dy * (x > 0)",
-                  r"TypeError: the formula returned None: is its return missing\?, "
-                  r"in dx of MyReLU\(x \(4,\)\)"),
-    "wrong shape": ("        return dy * (x > 0)", "        return (dy * (x > 0)).sum()",
-                    r"ValueError: the gradient has shape \(\), but the value has shape \(4,\), "
-                    r"in dx of MyReLU\(x \(4,\)\)"),
-    "endless recursion": ("        return dy * (x > 0)", "        return self.dx(dy, x)",
-                          r"RecursionError: maximum recursion depth exceeded.*"),
-    "half done": ("        return dy * (x > 0)",
-                  "        # YOUR CODE HERE\n        raise NotImplementedError()", None),
+RIGHT = {                   # exercise: a line of its answer, the section, the class of EDF
+    "MyReLU": ("        return dy * (x > 0)", 3, "ReLU"),
+    "MyReLU.f": ("        return np.maximum(x, 0)", 3, "ReLU"),
+    "MyTanh": ("        return dy * (1 - self.value ** 2)", 3, "Tanh"),
+    "MySoftmax": ("        return self.value * (dy - inner)", 4, "Softmax"),
+    "MyCrossEntropy": ("        grad[picked] = -dy / p[picked]", 4, None),
+    "MySoftmaxCrossEntropy": ("        grad = self.p.copy()", 4, "SoftmaxCrossEntropy"),
+    "MySGD": ("            w.value -= self.lr * w.grad", 5, "SGD"),
+    "my_graph": ("    return edf.Exp(edf.Sigmoid(x) * edf.Tanh(x))", 1, None),
+    "my_prediction": ("    return -4, -2, 2", 1, None),
+    "my_second_derivative": ("    return (slopes[0] - slopes[1]) / (2 * h)", 2, None),
 }
+WRONG = [                   # exercise, what a student writes instead, what the check says
+    ("MyReLU", "        return (x > 0) * 1.0", r"AssertionError: wrong gradient: MyReLU\[1\]\.dx "
+     r"gives \d at entry \(\d, \d\), central differences give \S+, in dx of MyReLU\(x \(2, 2\)\)"),
+    ("MyReLU", "        return -dy * (x > 0)", r"AssertionError: wrong gradient: .*"),
+    ("MyReLU", "        return dy * (x >= 0)",
+     r"AssertionError: at the kink x = 0 the gradient is 1\.0, expected 0"),
+    ("MyReLU", "        dy * (x > 0)", r"TypeError: the formula returned None: is its return "
+     r"missing\?, in dx of MyReLU\(x \(2, 2\)\)"),
+    ("MyReLU", "        return (dy * (x > 0)).sum()", r"ValueError: the gradient has shape \(\), "
+     r"but the value has shape \(2, 2\), in dx of MyReLU\(x \(2, 2\)\)"),
+    ("MyReLU", "        return self.dx(dy, x)", r"RecursionError: maximum recursion depth .*"),
+    ("MyReLU", "        dy *= x > 0\n        return dy", r"ValueError: output array is read-only, "
+     r"in dx of MyReLU\(x \(2, 2\)\)"),
+    ("MyReLU.f", "        return abs(x)", r"AssertionError: the value is "
+     r"\[\[2\.0, 0\.5\], \[0\.5, 2\.0\]\], expected \[\[0, 0\], \[0\.5, 2\.0\]\]"),
+    ("MyTanh", "        return dy * (1 - self.value)", r"AssertionError: wrong gradient: .*"),
+    ("MySoftmax", "        return dy * self.value * (1 - self.value)",
+     r"AssertionError: wrong gradient: .*"),
+    ("MySoftmax", "        return self.value * (dy - (dy * self.value).sum())",
+     r"AssertionError: wrong gradient: .*"),
+    ("MyCrossEntropy", "        grad[picked] = -1 / p[picked]",
+     r"AssertionError: wrong gradient: .*"),
+    ("MyCrossEntropy", "        grad -= dy[:, None] / p", r"AssertionError: wrong gradient: .*"),
+    ("MyCrossEntropy", "        grad = -dy * np.eye(p.shape[1])[labels] / p",
+     r"ValueError: operands could not be broadcast together .*, in dp of .*"),
+    ("MySoftmaxCrossEntropy", "        grad = self.p", r"AssertionError: lost gradient: .* or "
+     r"writes into what f has kept, in dscores of .*"),
+    ("MySGD", "            w.value -= self.lr * w.grad\n            return",
+     r"AssertionError: three steps take b to 3\.0, expected 1\.6"),
+    ("MySGD", "            w.value += self.lr * w.grad", r"AssertionError: three steps take w .*"),
+    ("MySGD", "            w.value -= 0.1 * w.grad", r"AssertionError: three steps take w .*"),
+    ("my_graph", "    edf.Exp(edf.Sigmoid(x) * edf.Tanh(x))",
+     r"AssertionError: it returned None: is its return missing\?"),
+    ("my_prediction", "    return -4, 1, -2, 2",
+     r"AssertionError: it returned \(-4, 1, -2, 2\), but three numbers are asked for"),
+    ("my_prediction", "    return -4, -3, 2", r"AssertionError: a\.grad is not -3"),
+    ("my_second_derivative", "    return (slopes[0] - slopes[1]) / h", r"AssertionError: example_a "
+     r"at 2\.0 gives 320\.\d+, but it is 160"),
+]
 
 
-@pytest.mark.parametrize("mistake", WRONG)
-def test_a_wrong_answer_is_located_and_nobody_is_stuck(mistake, solved, little_data, capsys):
+@pytest.mark.parametrize("exercise, answer, message", WRONG)
+def test_a_wrong_answer_is_located_and_nobody_is_stuck(exercise, answer, message, solved,
+                                                       little_data, capsys):
     matplotlib.use("Agg")
-    right, wrong, message = WRONG[mistake]
-    setup, _, _, activations, *_ = sections(solved)
+    right, number, library = RIGHT[exercise]
+    name = exercise.removesuffix(".f")
+    parts = sections(solved)
+    cells = parts[number] if number < 5 else parts[number][:3]      # up to the check of 5.1
+    wrong = [re.sub(rf"{re.escape(right)}.*", lambda _: answer, cell) for cell in cells]
+    assert wrong != cells
     namespace = {}
-    run_here(setup + [cell.replace(right, wrong) for cell in activations], namespace)
+    run_here(parts[0] + wrong, namespace)
     text = capsys.readouterr().out
+    goes_on = rf" \(going on with EDF's {library}\)" if library else ".*"
+    assert re.search(rf"^{name}: not right yet: {message}{goes_on}$", text, re.M), text
+    assert set(outcomes(text.replace(f"{name}: not", "")).values()) <= {"public checks passed"}
+    if library:
+        assert namespace[library].__module__ == "edf"
+
+
+def test_a_half_done_exercise_is_not_done_yet(solved, little_data, capsys):
+    setup, _, _, activations, *_ = sections(solved)
+    stub = "        # YOUR CODE HERE\n        raise NotImplementedError()"
+    run_here(setup + [cell.replace(RIGHT["MyReLU"][0], stub) for cell in activations], {})
+    text = capsys.readouterr().out
+    assert "MyReLU: not done yet (going on with EDF's ReLU)\n" in text
     assert outcomes(text)["MyTanh"] == "public checks passed"
-    assert namespace["ReLU"].__module__ == "edf" and namespace["Tanh"].__name__ == "MyTanh"
-    if message:
-        assert re.search(rf"^MyReLU: not right yet: {message} \(going on with EDF's ReLU\)$",
-                         text, re.M), text
-    else:
-        assert "MyReLU: not done yet (going on with EDF's ReLU)\n" in text
 
 
 def test_a_check_can_be_run_again(student, solved, little_data, capsys):
@@ -236,7 +282,7 @@ def test_a_check_can_be_run_again(student, solved, little_data, capsys):
 
 def test_the_evaluation_measures_the_data_it_is_handed(solved, little_data):
     namespace = {}
-    setup, *_, perceptrons, _ = sections(solved)
+    setup, *_, perceptrons = sections(solved)
     run_here(setup + perceptrons[:5], namespace)
     net, error_rate = namespace["net"], namespace["error_rate"]
     data = mnist_loader.load("digits")
