@@ -220,7 +220,22 @@ def test_everything_is_put_back(component):
         assert vars(c).keys() == state.keys()
         assert all(vars(c)[name] is state[name] for name in state)
         np.testing.assert_array_equal(c.value, value)
+        assert c.value.flags.writeable
     assert (edf.rng.bit_generator.state, edf.dtype) == before[1:]
+
+
+@pytest.mark.parametrize("size", [1e-3, 1.0, 1e3, 1e6])
+@pytest.mark.parametrize("component", [edf.Log, lambda x: 1 / x, lambda x: x * x, edf.Neg])
+def test_no_false_alarm_at_any_size_of_values(component, size):
+    edf.check_gradients(component(Param(size * array(3, 4))))
+
+
+def test_the_arrays_of_the_user_are_left_alone():
+    data, labels = array(2, 4).astype(np.float32), np.array([0, 1])
+    scores = Affine(Input(data), Param(array(4, 3)), Param(array(3)))
+    edf.check_gradients(SoftmaxCrossEntropy(scores, Input(labels)))
+    data += 1
+    labels += 1
 
 
 def test_a_graph_that_never_ran_can_be_checked():

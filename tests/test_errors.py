@@ -162,7 +162,15 @@ def test_labels_that_are_no_labels(loss, labels, text):
     assert second.startswith(f"in f of {loss.__name__}(")
 
 
-def test_scores_that_are_no_matrix():
+@pytest.mark.parametrize("shape", [(3,), (3, 2, 2)])
+def test_scores_that_are_no_matrix(shape):
+    with pytest.raises(ValueError, match="labels must be one class number for each row of "):
+        classify(np.ones(shape), np.zeros(shape[:-1], int))
+    with pytest.raises(ValueError, match="labels must be one class number for each row of "):
+        classify(np.ones(shape), np.zeros(shape[:1], int))
+
+
+def test_a_single_row_of_scores():
     with pytest.raises(ValueError, match=r"one class number for each row of \(3,\), got shape"):
         classify(np.ones(3), np.array(1))
 
@@ -300,6 +308,14 @@ def test_the_line_that_built_a_component_with_its_own_init():
     with pytest.raises(ValueError) as caught:
         edf.forward()
     assert message(caught.value).endswith("built: Mine(Param(np.ones((2, 3))), option=2)")
+
+
+def test_the_line_of_a_notebook_cell():
+    # Jupyter compiles each cell as a file of its own, whose name says nothing
+    exec(compile("\n\nedf.Log(edf.Param(0.0))", "/tmp/ipykernel_17/42.py", "exec"), {"edf": edf})
+    with pytest.raises(ValueError) as caught:
+        edf.forward()
+    assert caught.value.__notes__ == ["in f of Log(x ())\nbuilt at line 3 of a cell: "]
 
 
 # Training.

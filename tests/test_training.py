@@ -107,6 +107,12 @@ def test_shuffled_batches_keep_rows_together_and_differ_each_time():
     assert (first[0] != second[0]).any()
 
 
+def test_batches_in_order_draw_no_random_number():
+    edf.seed(3)
+    assert len(list(edf.batches(np.arange(5), size=1))) == 5
+    assert edf.rng.random() == np.random.default_rng(3).random()
+
+
 def test_batches_of_one_array_are_tuples_too():
     assert [part.tolist() for part, in edf.batches(np.arange(3), size=2)] == [[0, 1], [2]]
 
