@@ -27,6 +27,9 @@ Letters in shapes: B examples in a batch, D numbers for each of them at the
 input of a layer, H at its output, K classes; M and N where none of these is
 meant.  In formulas x, w, b are values, y is the result, and dy is the gradient
 of the mean of the loss with respect to y: an array of the shape of y.
+
+What only serves to refuse wrong use and to word the errors (require, facts and
+their like) stands at the end of the file.
 """
 
 import numbers
@@ -72,7 +75,7 @@ def backward(loss):
     What is differentiated is the mean of loss.value: of one loss per example,
     the mean over the batch.  In reverse order a component comes after all that
     use it, so by then its gradient is complete.  Everywhere else, in every
-    Input too, grad stays None.
+    Input too, grad stays None.  Call it before any value changes again.
 
     Raises TypeError if the loss is not in the graph, has no value yet, or does
     not depend on any Param.
@@ -116,8 +119,8 @@ class Component:
     other components hold the same arrays.
 
     The inputs themselves are attributes under the same names.  A component
-    that does not fit this form overrides forward() and backward(), and calls
-    add_grad() of its inputs itself.
+    that does not fit this form overrides forward(), which sets value to an
+    array, and backward(), which calls add_grad() of its inputs.
     """
 
     value = None        # set by forward()
@@ -138,10 +141,11 @@ class Component:
     def __init__(self, *inputs):
         names = self.input_names or [f"x{i}" for i in range(len(inputs))]
         if len(inputs) != len(names):
-            raise TypeError(f"{type(self).__name__} takes the inputs "
-                            f"{', '.join(names)}; got {len(inputs)}")
+            raise TypeError(f"{type(self).__name__} takes {len(names)} inputs "
+                            f"({', '.join(names)}), got {len(inputs)}")
         for name, node in zip(names, inputs):
             require_member(node, f"{name} of {type(self).__name__}")
+        for name, node in zip(names, inputs):
             setattr(self, name, node)
             if hasattr(self, "d" + name):
                 node.must_be_real = True        # an Input checks that
@@ -173,8 +177,8 @@ class Component:
         for name, node in zip(self.input_names, self.inputs):
             if node.needs_grad:
                 try:
-                    derivative = getattr(self, "d" + name)
-                    node.add_grad(derivative(self.grad, *values))
+                    dx = derivative(self, name)
+                    node.add_grad(dx(self.grad, *values))
                 except Exception as error:
                     error.add_note(facts(self, "d" + name))
                     raise
@@ -185,6 +189,8 @@ class Component:
         The first is stored as it is, and the same array may be the gradient of
         another node too: so the next makes a new array in place of +=.
         """
+        if not self.needs_grad:
+            return
         grad = as_real(grad)
         if grad.shape != self.value.shape:
             raise ValueError(f"the gradient has shape {grad.shape}, "
@@ -220,10 +226,7 @@ class Input(Component):
     @value.setter
     def value(self, value):
         array = np.asarray(value)
-        if array.dtype.kind not in "fiu" or array.size == 0:
-            raise ValueError("an Input takes real numbers, or integers for "
-                             "labels, and at least one; got an array of "
-                             f"{array.dtype} of shape {array.shape}")
+        require_numbers(array, "an Input")
         if array.dtype.kind == "f":
             array = array.astype(dtype, copy=False)
         self._value = array
@@ -244,10 +247,11 @@ class Param(Component):
     """A parameter: an array that is learned.  It holds a copy, as `dtype`.
 
     An optimiser changes that array in place: keep old values with .copy().
-    Raises ValueError when a value of another shape is assigned.
+    Raises ValueError for what is not numbers, and if the shape would change.
     """
 
     def __init__(self, value):
+        require_numbers(np.asarray(value), "a Param")
         super().__init__()
         self._value = np.array(value, dtype)
         self.needs_grad = True
@@ -260,6 +264,7 @@ class Param(Component):
     @value.setter
     def value(self, value):
         if value is not self._value:    # as after w.value -= ..., done in place
+            require_numbers(np.asarray(value), "a Param")
             array = np.array(value, dtype)
             require(array.shape == self._value.shape, f"a Param of shape "
                     f"{self._value.shape} cannot take shape {array.shape}")
@@ -337,16 +342,16 @@ class CrossEntropy(Component):
 
     p (B, K), labels (B,) integers in 0..K-1  ->  y (B,)
 
-    A probability that has underflowed to 0 has no finite loss, and no gradient
-    that could repair it; going on would fill the network with NaN.
+    A probability that has underflowed is refused: its loss or its gradient is
+    infinite, and with a floor under it would be those of another function.
     Raises ValueError if that happens, or if a label is not a class number.
     """
 
     def f(self, p, labels):
         require_labels(labels, p)
         picked = p[np.arange(len(labels)), labels]          # (B, K) -> (B,)
-        require((picked > 0).all(), "a right class has probability 0 (or nan) "
-                "and an infinite loss: use SoftmaxCrossEntropy on the scores")
+        require((picked >= np.finfo(dtype).tiny).all(), "a right class has "
+                "probability 0, nearly 0 or nan: use SoftmaxCrossEntropy")
         return -np.log(picked)
 
     def dp(self, dy, p, labels):
@@ -370,18 +375,17 @@ class SoftmaxCrossEntropy(Component):
 
     def f(self, scores, labels):
         require_labels(labels, scores)
-        shifted = scores - scores.max(axis=-1, keepdims=True)    # (B, K) - (B, 1) -> (B, K)
+        shifted = scores - scores.max(axis=1, keepdims=True)    # (B, K) - (B, 1) -> (B, K)
         exp = np.exp(shifted)
-        total = exp.sum(axis=-1, keepdims=True)                  # (B, K) -> (B, 1)
-        self.p = exp / total                                     # (B, K) / (B, 1) -> (B, K)
+        total = exp.sum(axis=1, keepdims=True)                  # (B, K) -> (B, 1)
+        self.p = exp / total                                    # (B, K) / (B, 1) -> (B, K)
         rows = np.arange(len(labels))
-        return np.log(total[:, 0]) - shifted[rows, labels]       # (B,) - (B,) -> (B,)
+        return np.log(total[:, 0]) - shifted[rows, labels]      # (B,) - (B,) -> (B,)
 
     def dscores(self, dy, scores, labels):
         p_minus_onehot = self.p.copy()
         p_minus_onehot[np.arange(len(labels)), labels] -= 1
         return dy[:, None] * p_minus_onehot                     # (B, 1) * (B, K) -> (B, K)
-
 
 
 # =============================================================================
@@ -587,8 +591,8 @@ def xavier(fan_in, fan_out, generator=None):
 def glorot(fan_in, fan_out, generator=None):
     """Return weights (fan_in, fan_out), normal.
 
-    Their variance is 2 / (fan_in + fan_out), which keeps that of the values, and
-    that of the gradients, about level from layer to layer.
+    Their variance is 2 / (fan_in + fan_out), which keeps that of the values and
+    that of the gradients about level from layer to layer.
     Source: Glorot and Bengio 2010, eq. 12.
     """
     sd = np.sqrt(2 / (fan_in + fan_out))
@@ -660,12 +664,13 @@ def check_gradients(loss, *nodes, entries=1000, tolerance=1e-6):
     and v the value of every Param, or of the components in `nodes`.  It is
     computed in float64, and the graph is then put back as it was.  Of an array
     with more than `entries` numbers only so many are tried, drawn at random.
-    Values at which a wrong formula is right (zeros, say) hide it.
+    Values at which a wrong formula is right hide it: take two rows or more, and
+    all of them different.
 
-    Returns {what was compared: largest error}, relative to the largest entry
-    of the gradient, or to a tenth of the largest term of L if that is larger,
-    because rounding L hides what is much smaller; "Affine[3].dw" is the method
-    dw of components[3].
+    Returns {what was compared: largest error}; "Affine[3].dw" is the method dw
+    of components[3].  Errors are relative to the largest entry of the gradient,
+    a tenth of the largest term of L (its rounding hides much smaller ones), or
+    0.001, whichever is largest.
     Raises AssertionError if an error exceeds the tolerance, with the component,
     its method and the worst entry, and TypeError if a node has no gradient.
     """
@@ -677,13 +682,10 @@ def check_gradients(loss, *nodes, entries=1000, tolerance=1e-6):
 
     def compare(name, place, node, got, run):
         picks = draw.permutation(got.size)[:entries]
-        got, error = got.ravel()[picks], np.inf
-        for h in 1e-6, 1e-9:        # the second where a value is small itself
-            want, jump, size = central_differences(run, node, picks, h)
-            scale = max(abs(got).max(), abs(want).max(), 0.1 * size, 1e-3)
-            error = np.minimum(error, abs(got - want) / scale)
-            if error.max() <= tolerance:
-                break
+        got = got.ravel()[picks]
+        want, jump, size = central_differences(run, node, picks)
+        scale = max(abs(got).max(), abs(want).max(), 0.1 * size, 1e-3)
+        error = abs(got - want) / scale
         worst = error.argmax()
         errors[name] = float(error[worst])
         if not errors[name] <= tolerance:           # not: nan fails too
@@ -691,8 +693,8 @@ def check_gradients(loss, *nodes, entries=1000, tolerance=1e-6):
             at_kink = abs(jump[worst]) > 1e-3 * scale
             fault(f"wrong gradient: {name} gives {got[worst]:.9g} at entry "
                   f"{tuple(map(int, entry))}, central differences give "
-                  f"{want[worst]:.9g}" + (" (is it a kink? then move the value "
-                  "away and check again)" if at_kink else ""), place)
+                  f"{want[worst]:.9g}" + (" (is a kink near? then change the "
+                  "values and check again)" if at_kink else ""), place)
 
     def check_alone(component):
         def run():
@@ -700,8 +702,10 @@ def check_gradients(loss, *nodes, entries=1000, tolerance=1e-6):
             return dy * component.value
 
         dy = component.grad = draw.normal(size=component.value.shape)
-        for array in dy, component.value, *(n.value for n in component.inputs):
-            array.flags.writeable = False       # nothing may write into these
+        dy.flags.writeable = False
+        for node in component, *component.inputs:       # none may be written to
+            node.value = node.value.copy()
+            node.value.flags.writeable = False
         learned = dict.fromkeys(n for n in component.inputs if n.needs_grad)
         for node in learned:
             node.grad = None
@@ -717,7 +721,8 @@ def check_gradients(loss, *nodes, entries=1000, tolerance=1e-6):
             place = facts(component, method)
             if once[node] is None:
                 fault(f"no gradient: {name} adds none to {node}", place)
-            if not np.allclose(node.grad, 2 * once[node], equal_nan=True):
+            lost = abs(2 * once[node] - node.grad).max()
+            if lost > 1e-9 * abs(once[node]).max():
                 fault(f"lost gradient: {name} does not add the same a second "
                       "time: it replaces the gradient instead of calling "
                       "add_grad, or writes into what f has kept", place)
@@ -739,8 +744,9 @@ def check_gradients(loss, *nodes, entries=1000, tolerance=1e-6):
         forward()
         backward(loss)
         nodes = nodes or [param for param in params if param.grad is not None]
-        grads = [node.grad for node in nodes]
+        grads = [getattr(node, "grad", None) for node in nodes]
         for node, grad in zip(nodes, grads):
+            require_member(node, "what is to be checked")
             if grad is None:
                 raise TypeError(f"{node} has no gradient that could be checked")
         for component in components:
@@ -756,27 +762,31 @@ def check_gradients(loss, *nodes, entries=1000, tolerance=1e-6):
     return errors
 
 
-def central_differences(run, node, picks, h):
+def central_differences(run, node, picks):
     """Differentiate the sum of run() by picked entries of the value of a node.
 
-    A step is h, or h times the entry where that is larger than 1.  Returns the
-    slopes, how much they differ between the two sides of the value (at a kink),
-    and the size of the largest term of the sum.
+    Returns the slopes, how much they differ between the two sides of the value
+    (at a kink), and the size of the largest term of the sum.
     """
     value = node.value
     middle = run()
+    size = abs(middle).max()
     slopes = np.empty((2, len(picks)))
     for i, pick in enumerate(picks):
         old = value.flat[pick]
-        for side, sign in enumerate((1, -1)):
-            moved = value.copy()
-            moved.flat[pick] += sign * h * max(1, abs(old))
-            node.value = moved
-            step = moved.flat[pick] - old       # as it was rounded
-            slopes[side, i] = (run() - middle).sum() / step
+        v = abs(old) or 1
+        for h in 1e-5 * min(v, 0.1), 1e-6 * max(v, 1):
+            for side, step in enumerate((h, -h)):
+                moved = value.copy()
+                moved.flat[pick] += step
+                node.value = moved
+                step = moved.flat[pick] - old       # as it was rounded
+                slopes[side, i] = (run() - middle).sum() / step
+            if h * abs(slopes[:, i]).min() > 1e-9 * size:
+                break           # h was large enough to show above rounding
     node.value = value
     run()
-    return slopes.mean(axis=0), slopes[0] - slopes[1], abs(middle).max()
+    return slopes.mean(axis=0), slopes[0] - slopes[1], size
 
 
 # What errors say.  The rule stands where it is broken; these add the facts.
@@ -814,7 +824,8 @@ def caller(component):
     """Return the path and the line of the code that is building a component."""
     frame = sys._getframe(1)
     while (frame.f_globals is globals()
-           or frame.f_locals.get("self") is component):     # its own __init__
+           or frame.f_code.co_name == "__init__"        # is it its own?
+           and frame.f_locals.get("self") is component):
         frame = frame.f_back
     return frame.f_code.co_filename, frame.f_lineno
 
@@ -822,13 +833,29 @@ def caller(component):
 def describe(component):
     """Return "Param (4, 2)", or "Affine(x (3, 4), w (4, 2), b (2,))"."""
     def shape(node):
-        return node.value.shape if node.value is not None else "(no value yet)"
+        return "(no value yet)" if node.value is None else np.shape(node.value)
 
     kind = type(component).__name__
     if not component.inputs:
         return f"{kind} {shape(component)}"
     inputs = zip(component.input_names, component.inputs)
-    return f"{kind}({', '.join(f'{name} {shape(node)}' for name, node in inputs)})"
+    shapes = ", ".join(f"{name} {shape(node)}" for name, node in inputs)
+    return f"{kind}({shapes})"
+
+
+def derivative(component, name):
+    """Return the method d<name>, or raise NotImplementedError without one."""
+    if not hasattr(component, "d" + name):
+        raise NotImplementedError(f"{type(component).__name__} has to define "
+                                  f"d{name}, because {name} depends on a Param")
+    return getattr(component, "d" + name)
+
+
+def require_numbers(array, owner):
+    """Raise ValueError unless an array holds numbers, and at least one."""
+    if array.dtype.kind not in "fiu" or array.size == 0:
+        raise ValueError(f"{owner} takes numbers, and at least one; got an "
+                         f"array of {array.dtype} of shape {array.shape}")
 
 
 def require_member(node, role):
@@ -836,8 +863,8 @@ def require_member(node, role):
     if not isinstance(node, Component):
         raise TypeError(f"{role} must be a component, not of type "
                         f"{type(node).__name__}: if it is the value of a "
-                        "component pass that, else wrap it: edf.Param(array) if "
-                        "it is learned, edf.Input(array) if it is data")
+                        "component pass that, else wrap it: edf.Param(array) "
+                        "if it is learned, edf.Input(array) if it is data")
     if node.number < 0:
         raise TypeError(f"{role} is not in the graph: __init__ of "
                         f"{type(node).__name__} must call super().__init__")
@@ -851,8 +878,8 @@ def require_labels(labels, scores):
     if scores.ndim != 2 or labels.shape != scores.shape[:1]:
         raise ValueError("labels must be one class number for each row of "
                          f"{scores.shape}, got shape {labels.shape}: set both "
-                         "to the same batch, flatten a column with [:, 0], turn "
-                         "one-hot rows into numbers with .argmax(axis=1)")
+                         "to the same batch, flatten a column with [:, 0], "
+                         "turn one-hot rows into numbers with .argmax(axis=1)")
     if labels.dtype.kind not in "iu":
         raise ValueError("labels must be class numbers of integer type, got "
                          f"{labels.dtype}: convert with .astype(int)")

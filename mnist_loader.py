@@ -159,14 +159,32 @@ def find(name, path=None):
     tried = []
     for role, folder in ("path", path), ("MNIST_DIR", os.environ.get("MNIST_DIR")):
         if folder:
-            for file in Path(folder) / name, Path(folder) / name.removesuffix(".gz"):
+            folder = Path(folder).expanduser()
+            for file in folder / name, folder / name.removesuffix(".gz"):
                 if file.is_file():
                     return file
             tried.append(f"{folder} ({role}): no such file in it")
+    try:
+        if file := download(name, tried):
+            return file
+    except ImportError:
+        tried.append("downloading: needs the package pooch (pip install pooch)")
+    raise MNISTNotFound(
+        f"{name} was not found:\n  " + "\n  ".join(tried) + "\nThree ways out:\n"
+        f"  1. put the files {', '.join(SHA256)} into a folder, and set the environment variable "
+        "MNIST_DIR to it;\n"
+        "  2. connect to the internet, so that they can be downloaded;\n"
+        '  3. use the digits that come with EDF: load("digits") or load_digits().')
+
+
+def download(name, tried):
+    """Return where a file of MNIST is in the cache, downloading it if need be.
+
+    What came of each mirror is added to the list `tried`; None if all failed.
+    """
     import pooch  # here, because only downloading needs it
 
     pooch.get_logger().setLevel("WARNING")
-    cache = pooch.os_cache("edf")
 
     def fetch(url, *where):     # not as a stream: pooch would leave that open after a 404
         print(f"downloading {url}", flush=True)
@@ -174,20 +192,15 @@ def find(name, path=None):
 
     for mirror in MIRRORS:
         try:
-            return Path(pooch.retrieve(mirror + name, "sha256:" + SHA256[name], name, cache,
-                                       downloader=fetch))
+            return Path(pooch.retrieve(mirror + name, "sha256:" + SHA256[name], name,
+                                       pooch.os_cache("edf"), downloader=fetch))
         except (OSError, ValueError) as error:
             # A failed connection hides its reason in its argument.
             cause = getattr(error.args[0], "reason", error) if error.args else error
             if "does not match the known hash" in str(error):
                 cause = "what came is not MNIST (wrong SHA-256)"
             tried.append(f"{mirror}: {cause}")
-    raise MNISTNotFound(
-        f"{name} was not found:\n  " + "\n  ".join(tried) + "\nThree ways out:\n"
-        f"  1. put the files {', '.join(SHA256)} into a folder, and set the environment variable "
-        "MNIST_DIR to it;\n"
-        f"  2. connect to the internet, so that they can be downloaded into {cache};\n"
-        '  3. use the digits that come with EDF: load("digits") or load_digits().')
+    return None
 
 
 def prefix_of(section):

@@ -174,8 +174,8 @@ def test_an_engine_that_walks_the_list_forward_is_caught(monkeypatch):
 
 
 def test_a_kink_is_told_apart_from_a_mistake():
-    with pytest.raises(AssertionError, match=r"at entry \(1,\).* \(is it a kink\? then move the "
-                                             r"value away and check again\)"):
+    with pytest.raises(AssertionError, match=r"at entry \(1,\).* \(is a kink near\? then change "
+                                             r"the values and check again\)"):
         edf.check_gradients(edf.ReLU(Param([1.0, 0.0, -1.0])))
 
 
@@ -201,6 +201,8 @@ def test_naming_what_has_no_gradient():
     with pytest.raises(TypeError) as caught:
         edf.check_gradients(x * w, x)
     assert str(caught.value) == "Input (2,) has no gradient that could be checked"
+    with pytest.raises(TypeError, match="^what is to be checked must be a component, not of type "):
+        edf.check_gradients(x * w, [w])
 
 
 @pytest.mark.parametrize("component", [Sigmoid, Kept])
@@ -224,10 +226,89 @@ def test_everything_is_put_back(component):
     assert (edf.rng.bit_generator.state, edf.dtype) == before[1:]
 
 
-@pytest.mark.parametrize("size", [1e-3, 1.0, 1e3, 1e6])
+@pytest.mark.parametrize("size", [1e-8, 1e-5, 1e-3, 1.0, 1e3, 1e6])
 @pytest.mark.parametrize("component", [edf.Log, lambda x: 1 / x, lambda x: x * x, edf.Neg])
 def test_no_false_alarm_at_any_size_of_values(component, size):
     edf.check_gradients(component(Param(size * array(3, 4))))
+
+
+def test_no_false_alarm_at_small_probabilities():
+    for gap in 5.0, 14.0, 30.0, 80.0:
+        edf.clear()
+        scores = Param([[0.0, gap], [0.5, 0.7]])
+        edf.check_gradients(CrossEntropy(edf.Softmax(scores), Input([0, 1])))
+
+
+def test_no_false_alarm_below_the_rounding_of_a_large_loss():
+    edf.check_gradients(1e-8 * Tanh(Param(array(3))) + 1000)
+    edf.clear()
+    edf.check_gradients(Tanh(Param(1e6 + array(3)) - 1e6))
+
+
+def test_a_kept_buffer_is_no_mistake(float64):
+    class Buffered(Tanh):
+        buffer = None
+
+        def f(self, x):
+            if self.buffer is None:
+                self.buffer = np.empty_like(x)
+            return np.tanh(x, out=self.buffer)
+
+    y = Buffered(Param(array(3)))
+    edf.forward()
+    edf.check_gradients(y)
+    edf.forward()
+
+
+def test_a_small_error_is_found():
+    class Slip(Tanh):
+        def dx(self, dy, x):
+            return super().dx(dy, x) * (1 + 1e-5)
+
+    with pytest.raises(AssertionError, match="wrong gradient") as caught:
+        edf.check_gradients(Slip(Param([0.5, 1.0])))
+    assert "kink" not in str(caught.value)
+
+
+def test_a_lost_gradient_is_found_however_small():
+    class Tiny(edf.Component):
+        def f(self, x):
+            return 1e-9 * x
+
+        def backward(self):
+            self.x.grad = 1e-9 * self.grad
+
+    with pytest.raises(AssertionError, match="lost gradient"):
+        edf.check_gradients(Tiny(Param(array(3))))
+
+
+def test_the_generator_is_put_back():
+    class Noisy(Tanh):
+        def f(self, x):
+            edf.rng.random()
+            return np.tanh(x)
+
+    y = Noisy(Param([0.5]))
+    before = edf.rng.bit_generator.state
+    edf.check_gradients(y)
+    assert edf.rng.bit_generator.state == before
+
+
+def test_entries_are_drawn_from_the_whole_array():
+    class Slip(Tanh):
+        def dx(self, dy, x):
+            grad = super().dx(dy, x)
+            grad[20:] += 1
+            return grad
+
+    with pytest.raises(AssertionError, match="wrong gradient"):
+        edf.check_gradients(Slip(Param(np.zeros(100))), entries=20)
+
+
+def test_a_wrong_component_off_the_path_is_not_checked():
+    w = Param([0.5])
+    Kept(w)
+    edf.check_gradients(Tanh(w))
 
 
 def test_the_arrays_of_the_user_are_left_alone():
@@ -240,8 +321,8 @@ def test_the_arrays_of_the_user_are_left_alone():
 
 def test_a_graph_that_never_ran_can_be_checked():
     loss = Tanh(Param(array(3)))
-    edf.check_gradients(loss)
-    assert loss.value is None
+    errors = edf.check_gradients(loss)
+    assert loss.value is None and max(errors.values()) < 1e-8
 
 
 def test_large_arrays_are_sampled():
@@ -266,7 +347,12 @@ def test_methods_that_write_into_what_they_were_given():
             self.p[np.arange(len(labels)), labels] -= 1
             return dy[:, None] * self.p
 
-    for component, method in (InPlace, "f"), (Upstream, "dx"):
+    class Own(Tanh):
+        def dx(self, dy, x):
+            self.value *= self.value
+            return dy * (1 - self.value)
+
+    for component, method in (InPlace, "f"), (Upstream, "dx"), (Own, "dx"):
         edf.clear()
         with pytest.raises(ValueError, match="read-only") as caught:
             edf.check_gradients(component(Param([-1.0, 2.0])))

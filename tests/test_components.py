@@ -141,7 +141,7 @@ def test_value_and_gradients_against_autograd(case, arrays, float64):
 @pytest.mark.parametrize("case, arrays", RUNS)
 def test_gradients_against_central_differences(case, arrays):
     y, _ = build(case, arrays)
-    assert max(edf.check_gradients(y).values()) < 1e-6
+    assert max(edf.check_gradients(y).values()) < 1e-7
 
 
 @pytest.mark.parametrize("case, arrays", RUNS)
@@ -248,6 +248,7 @@ def test_the_fused_loss_equals_the_composed_one(float64):
     (edf.ReLU, [-1e38, 0, 1e38], [0, 0, 1e38], [0, 0, 1]),
     (edf.LeakyReLU, [-1e38, 0, 1e38], [-1e36, 0, 1e38], [0.01, 0.01, 1]),
     (edf.Softmax, [[1000, 0, -1000]], [[1, 0, 0]], [[0, 0, 0]]),
+    (edf.Softmax, [[0, 0], [1000, 1000], [-1000, -1000]], np.full((3, 2), 0.5), np.zeros((3, 2))),
 ])
 def test_extreme_inputs_are_exact_and_finite(component, x, y, dx):
     node = Param(x)
@@ -265,6 +266,20 @@ def test_the_fused_loss_is_exact_for_scores_of_1000():
     np.testing.assert_array_equal(loss.value, np.array([1000, 2000, np.log(3)], np.float32))
     np.testing.assert_allclose(
         3 * scores.grad, [[1, -1, 0], [1, 0, -1], [-2 / 3, 1 / 3, 1 / 3]], rtol=1e-6)
+
+
+def test_a_small_probability_keeps_its_exact_loss(float64):
+    p = Param([[1e-30, 1.0]])
+    loss = edf.CrossEntropy(p, Input([0]))
+    run(loss)
+    assert loss.value == pytest.approx(-np.log(1e-30)) and p.grad[0, 0] == pytest.approx(-1e30)
+
+
+@pytest.mark.parametrize("kind", [np.uint8, np.int32, np.uint64])
+def test_labels_of_any_integer_type(kind):
+    loss = edf.SoftmaxCrossEntropy(Param(np.zeros((2, 3))), Input(np.array([0, 2], kind)))
+    edf.forward()
+    np.testing.assert_allclose(loss.value, np.log(3), rtol=1e-6)
 
 
 def test_exp_overflows_with_a_warning():

@@ -32,7 +32,7 @@ def classify(scores, labels, loss=SoftmaxCrossEntropy):
 # When a graph is built.
 
 def test_wrong_number_of_inputs():
-    refused(TypeError, "Affine takes the inputs x, w, b; got 2", Affine, Input(), Param(1.0))
+    refused(TypeError, "Affine takes 3 inputs (x, w, b), got 2", Affine, Input(), Param(1.0))
 
 
 @pytest.mark.parametrize("value, kind", [(np.ones((2, 3)), "ndarray"), ([1.0], "list"),
@@ -80,6 +80,7 @@ def test_an_init_that_does_not_call_super():
 
 # What an Input and a Param hold.
 
+@pytest.mark.parametrize("owner", [Input, Param])
 @pytest.mark.parametrize("value, what", [
     (np.zeros((0, 784)), "float64 of shape (0, 784)"),
     ("seven", "<U5 of shape ()"),
@@ -88,9 +89,11 @@ def test_an_init_that_does_not_call_super():
     (np.array([1j]), "complex128 of shape (1,)"),
     ([], "float64 of shape (0,)"),
 ])
-def test_an_input_takes_numbers(value, what):
-    refused(ValueError, "an Input takes real numbers, or integers for labels, and at least one; "
-            f"got an array of {what}", setattr, Input(), "value", value)
+def test_inputs_and_params_take_numbers(owner, value, what):
+    text = f"{owner.__name__} takes numbers, and at least one; got an array of {what}"
+    refused(ValueError, f"a{'n' * (owner is Input)} {text}", setattr, owner(1.0), "value", value)
+    with pytest.raises(ValueError, match="takes numbers, and at least one; got an array of"):
+        owner(value)
 
 
 def test_an_input_never_set():
@@ -175,12 +178,28 @@ def test_a_single_row_of_scores():
         classify(np.ones(3), np.array(1))
 
 
-@pytest.mark.parametrize("p", [0.0, np.nan])
-def test_a_probability_that_has_underflowed_to_0(p):
+@pytest.mark.parametrize("p", [0.0, 5e-42, np.nan])
+def test_a_probability_that_has_underflowed(p):
+    # 5e-42 still has a logarithm, but 1 / p overflows in float32, and so would the gradient
     with pytest.raises(ValueError) as caught:
         classify([[p, 1.0], [0.5, 0.5]], [0, 1], CrossEntropy)
-    assert str(caught.value) == ("a right class has probability 0 (or nan) and an infinite loss: "
-                                 "use SoftmaxCrossEntropy on the scores")
+    assert str(caught.value) == ("a right class has probability 0, nearly 0 or nan: "
+                                 "use SoftmaxCrossEntropy")
+
+
+def test_any_gap_of_scores_is_either_right_or_refused():
+    for gap in range(70, 130):
+        edf.clear()
+        scores = Param([[0.0, gap]])
+        loss = CrossEntropy(Softmax(scores), Input([0]))
+        try:
+            edf.forward()
+        except ValueError:
+            assert gap >= 88
+            continue
+        edf.backward(loss)
+        np.testing.assert_allclose(loss.value, gap, rtol=1e-6)
+        np.testing.assert_allclose(scores.grad, [[-1, 1]], rtol=1e-6)
 
 
 def test_softmax_that_underflows_is_refused_by_cross_entropy_and_not_by_the_fused_loss():
@@ -189,14 +208,14 @@ def test_softmax_that_underflows_is_refused_by_cross_entropy_and_not_by_the_fuse
     edf.forward()
     assert fused.value == 1000
     CrossEntropy(Softmax(scores), labels)
-    with pytest.raises(ValueError, match="a right class has probability 0"):
+    with pytest.raises(ValueError, match="a right class has probability 0, nearly 0"):
         edf.forward()
 
 
 @pytest.mark.parametrize("build, text", [
     (lambda: edf.Log(Param([1.0, 0.0])), "x must be greater than 0, and not nan"),
     (lambda: edf.Log(Param([1.0, -1.0])), "x must be greater than 0, and not nan"),
-    (lambda: Param([1.0]) / Param([0.0]), "b must not contain 0: it is divided by"),
+    (lambda: Param([1.0, 2.0]) / Param([0.0, 1.0]), "b must not contain 0: it is divided by"),
     (lambda: Param([1.0, 2.0]) @ Param([1.0, 2.0]), "a and b must be matrices (two axes)"),
 ])
 def test_formulas_refuse_what_numpy_would_go_on_with(build, text):
@@ -262,8 +281,8 @@ def test_a_d_method_that_is_missing():
 
     y = Mine(Param(1.0))
     edf.forward()
-    refused(AttributeError, "'Mine' object has no attribute 'dx'\nin dx of Mine(x ())\n"
-            "built: y = Mine(Param(1.0))", edf.backward, y)
+    refused(NotImplementedError, "Mine has to define dx, because x depends on a Param\n"
+            "in dx of Mine(x ())\nbuilt: y = Mine(Param(1.0))", edf.backward, y)
 
 
 @pytest.mark.parametrize("name", ["value", "grad", "f", "inputs", "number", "forward"])

@@ -94,10 +94,22 @@ def test_one_param_in_two_layers(float64):
 
 
 def test_a_shared_first_contribution_is_not_written_into():
-    # Add passes the same dy to both inputs; a's second contribution must not reach b
-    a, b = Param(1.0), Param(1.0)
-    run((a + b) + a)
-    assert (a.grad, b.grad) == (2, 1)
+    # dy itself goes to both inputs; the second contribution to a must not reach b
+    class Both(edf.Component):
+        def f(self, a, b):
+            return a + b
+
+        def da(self, dy, a, b):
+            return dy
+
+        def db(self, dy, a, b):
+            return dy
+
+    a, b = Param([1.0]), Param([1.0])
+    inner = Both(a, b)
+    loss = Both(inner, a)
+    run(loss)
+    assert (a.grad, b.grad, inner.grad, loss.grad) == (2, 1, 1, 1)
 
 
 def test_backward_twice_is_backward_once():
@@ -253,6 +265,30 @@ def test_clear_frees_the_old_graph():
         gc.enable()
 
 
+def test_clear_frees_the_old_graph_inside_the_function_that_built_it():
+    x, labels, _, loss = mlp(6, 4, 3)
+    feed(x, labels, 4)
+    run(loss)
+    references = [weakref.ref(component) for component in edf.components]
+    edf.clear()
+    del x, labels, _, loss
+    assert [reference() for reference in references] == [None] * len(references)
+
+
+def test_a_refused_construction_leaves_its_inputs_as_they_were():
+    scores, labels = Param(np.zeros((1, 2))), Input([1])
+    with pytest.raises(TypeError, match="w of Affine must be a component"):
+        Affine(labels, np.ones(3), scores)
+    run(SoftmaxCrossEntropy(scores, labels))
+
+
+def test_numbers_of_any_type_are_operands():
+    w = Param(3.0)
+    nodes = [w * number for number in (2, 2.0, np.float32(2), np.int64(2))]
+    edf.forward()
+    assert [node.value for node in nodes] == [6, 6, 6, 6]
+
+
 def test_a_chain_of_100_000_components_needs_no_recursion():
     w = Param(1.0)
     node = w
@@ -278,9 +314,10 @@ def test_a_component_in_the_style_of_the_original_course():
             for term in self.terms:
                 term.add_grad(self.grad)
 
-    a, b = Param(np.ones(3)), Param(np.ones(3))
-    loss = Total(a, b, a)
+    a, b, data = Param(np.ones(3)), Param(np.ones(3)), Input(np.zeros(3))
+    loss = Total(a, b, a, data)
     run(loss)
+    assert data.grad is None                # an Input takes none
     np.testing.assert_array_equal(loss.value, [3, 3, 3])
     np.testing.assert_allclose(a.grad, [2 / 3] * 3, rtol=1e-6)
     edf.check_gradients(loss)

@@ -11,6 +11,7 @@ import os
 import re
 import socket
 import struct
+import sys
 import threading
 import tracemalloc
 import warnings
@@ -314,13 +315,13 @@ def test_files_that_are_not_mnist(tmp_path, which, content, message):
     assert str(caught.value) == message.format(*(folder / name for name in TRAINING))
 
 
-def not_found(name, tried, cache):
+def not_found(name, tried):
     """Return the message of MNISTNotFound."""
     return (f"{name} was not found:\n" + "".join(f"  {place}\n" for place in tried)
             + "Three ways out:\n"
             f"  1. put the files {', '.join(FILES)} into a folder, and set the environment "
             "variable MNIST_DIR to it;\n"
-            f"  2. connect to the internet, so that they can be downloaded into {cache};\n"
+            "  2. connect to the internet, so that they can be downloaded;\n"
             '  3. use the digits that come with EDF: load("digits") or load_digits().')
 
 
@@ -331,7 +332,7 @@ def test_no_file_anywhere(tmp_path, monkeypatch):
         load_mnist(path=write(tmp_path / "a", {}))
     tried = [f"{tmp_path / 'a'} (path): no such file in it",
              f"{tmp_path / 'b'} (MNIST_DIR): no such file in it"]
-    assert str(caught.value) == not_found(TRAINING[0], tried, tmp_path / "cache" / "edf")
+    assert str(caught.value) == not_found(TRAINING[0], tried)
 
 
 def test_the_real_mnist(monkeypatch):
@@ -549,7 +550,7 @@ def test_both_mirrors_fail(mirrors, cache, what):
         assert line.startswith(f"  {url}: ") and BAD[what] in line
         assert "Max retries" not in line            # what requests wraps around the cause
     tried = [line.strip() for line in tried]
-    assert str(caught.value) == not_found(TESTING[0], tried, cache)
+    assert str(caught.value) == not_found(TESTING[0], tried)
     assert content_of(cache) == {}
 
 
@@ -564,7 +565,7 @@ def test_the_message_when_nothing_helps(mirrors, cache, monkeypatch, tmp_path):
         f"{tmp_path / 'a'} (path): no such file in it",
         f"{tmp_path / 'b'} (MNIST_DIR): no such file in it",
         f"{a}: 404 Client Error: Not Found for url: {a}{name}",
-        f"{b}: what came is not MNIST (wrong SHA-256)"], cache)
+        f"{b}: what came is not MNIST (wrong SHA-256)"])
 
 
 @pytest.mark.parametrize("bad", [b"", FILES[TRAINING[0]][:-1], flipped(FILES[TRAINING[0]], 99)],
@@ -626,6 +627,24 @@ def test_auto_falls_back_on_the_digits(mirrors, server, cache, digits):
         np.testing.assert_array_equal(got, want)
     assert len(server.asked) == 2               # one file, two mirrors: then it gives up
     assert content_of(cache) == {}
+
+
+def test_without_pooch_nothing_is_downloaded_and_auto_falls_back(monkeypatch, digits):
+    """The loader works without the package that downloads, and says that it is missing."""
+    monkeypatch.setitem(sys.modules, "pooch", None)
+    with pytest.raises(MNISTNotFound) as caught:
+        load("mnist")
+    tried = ["downloading: needs the package pooch (pip install pooch)"]
+    assert str(caught.value) == not_found(TRAINING[0], tried)
+    with pytest.warns(UserWarning, match="MNIST IS NOT HERE"):
+        assert "not MNIST" in load().name
+
+
+def test_a_folder_in_the_home_of_the_user(tmp_path, monkeypatch):
+    """A path may begin with ~."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    write(tmp_path / "mnist")
+    assert is_fake(*load_mnist(path="~/mnist"))
 
 
 def test_auto_takes_mnist_if_it_can(mirrors, tmp_path, monkeypatch):

@@ -2,6 +2,7 @@
 
 import ast
 import gzip
+import inspect
 import re
 import struct
 
@@ -12,6 +13,7 @@ import numpy as np
 import problem_set as tool
 import pytest
 
+import edf
 import mnist_loader
 
 EXERCISES = ["my_prediction", "my_graph", "my_second_derivative", "MyTanh", "MyReLU",
@@ -116,6 +118,11 @@ def test_the_committed_figures_are_those_that_the_text_promises(committed):
                      for name in ("Sigmoid", "ReLU"))
     assert min(sigmoid, key=sigmoid.get) == 1 and min(relu, key=relu.get) == 0.5
     assert relu[5] >= 85 and errors["Sigmoid", 6, 1] >= 80 and errors["ReLU", 10, 0.1] <= 6
+
+
+def test_the_committed_notebook_shows_the_engine_as_it_is(committed):
+    for part in edf.forward, edf.backward, edf.Component.backward, edf.Affine:
+        assert inspect.getsource(part) in printed(committed)
 
 
 def test_no_path_of_a_computer_stands_in_the_notebook(committed):

@@ -47,10 +47,11 @@ def test_seed_keeps_the_generator():
     assert rng.random() == np.random.default_rng(3).random()
 
 
-def test_another_generator_may_be_given():
+@pytest.mark.parametrize("start", [edf.xavier, edf.glorot, edf.he])
+def test_another_generator_may_be_given(start):
     edf.seed(1)
-    other = edf.xavier(3, 4, np.random.default_rng(2))
-    np.testing.assert_array_equal(other, edf.xavier(3, 4, np.random.default_rng(2)))
+    other = start(3, 4, np.random.default_rng(2))
+    np.testing.assert_array_equal(other, start(3, 4, np.random.default_rng(2)))
     assert edf.rng.random() == np.random.default_rng(1).random()
 
 
