@@ -681,6 +681,7 @@ def check_gradients(loss, *nodes, entries=1000, tolerance=1e-6):
     errors = {}
 
     def compare(name, place, node, got, run):
+        """Hold got, the gradient with respect to a node, against differences."""
         picks = draw.permutation(got.size)[:entries]
         got = got.ravel()[picks]
         want, jump, size = central_differences(run, node, picks)
@@ -697,6 +698,7 @@ def check_gradients(loss, *nodes, entries=1000, tolerance=1e-6):
                   "values and check again)" if at_kink else ""), place)
 
     def check_alone(component):
+        """Check what one component adds to its inputs, and that it adds it."""
         def run():
             component.forward()
             return dy * component.value
@@ -729,6 +731,7 @@ def check_gradients(loss, *nodes, entries=1000, tolerance=1e-6):
             compare(name, place, node, once[node], run)
 
     def check_in_graph(node, grad):
+        """Check the gradient that backward(loss) gave to one node."""
         def run():
             for component in components[node.number + 1:loss.number + 1]:
                 component.forward()
