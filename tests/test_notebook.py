@@ -40,16 +40,23 @@ def committed():
     return nbformat.read(tool.STUDENT, as_version=4)
 
 
-@pytest.fixture
-def little_data(tmp_path, monkeypatch):
-    """The embedded digits in the files of MNIST: the whole notebook takes seconds."""
+@pytest.fixture(scope="module")
+def little_files(tmp_path_factory):
+    """A folder with the embedded digits in the files of MNIST."""
+    folder = tmp_path_factory.mktemp("mnist")
     for section, prefix in mnist_loader.PREFIX.items():
         images, labels = mnist_loader.load_digits(section)
         for name, array in ("images-idx3", np.rint(images * 255)), ("labels-idx1", labels):
             header = struct.pack(f">{1 + array.ndim}I", 0x800 + array.ndim, *array.shape)
-            file = tmp_path / f"{prefix}-{name}-ubyte.gz"
+            file = folder / f"{prefix}-{name}-ubyte.gz"
             file.write_bytes(gzip.compress(header + array.astype(np.uint8).tobytes()))
-    monkeypatch.setenv("MNIST_DIR", str(tmp_path))
+    return folder
+
+
+@pytest.fixture
+def little_data(little_files, monkeypatch):
+    """Let the notebook find these: all of it takes seconds then."""
+    monkeypatch.setenv("MNIST_DIR", str(little_files))
 
 
 def code(notebook):
