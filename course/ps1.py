@@ -37,8 +37,9 @@
 #
 # The next cell asks the library behind NumPy's matrix product (BLAS) to use **one thread**. The
 # matrices here are small: sharing a product out among threads gains little on a quiet computer,
-# and on a busy one the threads wait for each other. We measured 0.4 seconds an epoch with one
-# thread and more than 20 with the default, beside two other programs. The setting is read when
+# and on a busy one the threads wait for each other. Beside four busy programs on two cores, an epoch of
+# section 5 took 0.5 seconds with one thread and 1.2 to 1.7 with the default; on another such
+# machine, 0.4 against more than 20. The setting is read when
 # NumPy is imported, so it has to come first.
 
 # %%
