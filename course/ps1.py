@@ -25,7 +25,8 @@
 # | 3 | Activations: functions of one number at a time | Tanh, ReLU, LeakyReLU |
 # | 4 | Softmax and cross-entropy: functions of a whole row | three gradients |
 # | 5 | Perceptrons on MNIST, and experiments with them | a step of gradient descent |
-#
+
+# %% [markdown]
 # **How exercises work.** Replace the two lines `# YOUR CODE HERE` and `raise
 # NotImplementedError()`, run the cell, and run the check below it. It prints one line: what is
 # right, or what is not, and where. As long as an exercise is not done, the notebook goes on with
@@ -37,10 +38,10 @@
 #
 # The next cell asks the library behind NumPy's matrix product (BLAS) to use **one thread**. The
 # matrices here are small: sharing a product out among threads gains little on a quiet computer,
-# and on a busy one the threads wait for each other. Beside four busy programs on two cores, an epoch of
-# section 5 took 0.5 seconds with one thread and 1.2 to 1.7 with the default; on another such
-# machine, 0.4 against more than 20. The setting is read when
-# NumPy is imported, so it has to come first.
+# and on a busy one the threads wait for each other. Beside four busy programs on two cores, an
+# epoch of section 5 took 0.5 seconds with one thread and 1.2 to 1.7 with the default; on another
+# such machine, 0.4 against more than 20. The setting is read when NumPy is imported, so it has to
+# come first.
 
 # %%
 import os
@@ -72,8 +73,8 @@ print("Python", sys.version.split()[0], "- NumPy", np.__version__)
 # values**. The loss of the check is the sum of the values, each times a random number; these
 # numbers are `dy`. If an entry of $x$ moves by a small $\pm h$, this loss has to move by about
 # $\pm h$ times the gradient. So no check contains an answer. In its messages, `MyReLU[1]` is the
-# `MyReLU` that is `edf.components[1]`. What the check returns is what the notebook goes on with:
-# `ReLU = check(MyReLU, edf.ReLU, ...)` is your class once it passes, and until then EDF's.
+# `MyReLU` that is `edf.components[1]`. It returns what the notebook goes on with: `ReLU =
+# check(MyReLU, edf.ReLU, ...)` is your class once it passes, and until then EDF's.
 
 # %%
 def check(mine, library, test):
@@ -141,7 +142,8 @@ plt.show()
 # `backward(loss)` walks it in reverse and sets the gradients: if the `value` of a component grows
 # by a tiny $h$, the loss grows by $h$ times its `grad`. For an array that holds for every entry,
 # so `grad` has the shape of `value`.
-#
+
+# %% [markdown]
 # An `Input` holds data, a `Param` holds what is learned, and every other component is a function
 # of those before it. Building a component puts it on the list. Nothing is computed yet.
 
@@ -294,9 +296,8 @@ for kind in edf.Param, Forgetful:
 # (We used $f_{yz} = f_{zy}$.) The naive rule lacks the squares, the mixed term and the factors
 # $f_y$, $f_z$. That two formulas look different does not prove that they are: a
 # **counterexample** does. Take $g = x^2$, $h = x^3$, $f = yz$. Then $\ell = x^5$ and $\ell'' =
-# 20x^3$, but $f_{yy} = f_{zz} = 0$, so the naive rule says 0. $\square$ (Nor can it even begin:
-# it would start from a second derivative of $\ell$ by $u$ of 1, as `backward` does for the first.
-# But $\ell = u$, so that is 0.)
+# 20x^3$, but $f_{yy} = f_{zz} = 0$, so the naive rule says 0. $\square$ (Nor can it begin with a
+# 1, as `backward` does: the second derivative of $\ell = u$ by $u$ is 0.)
 
 # %% [markdown]
 # What does work is to differentiate the *result* of backpropagation, numerically:

@@ -175,7 +175,7 @@ def test_prose_stands_in_markdown_and_cells_are_short(student):
     for cell in student.cells:
         if cell.cell_type == "markdown":
             words = re.sub(r"\$\$.*?\$\$|^\|.*\|$", "", cell.source, flags=re.S | re.M).split()
-            assert len(words) <= 150, cell.source
+            assert len(words) <= 120, cell.source
 
 
 # Running it.
