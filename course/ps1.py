@@ -68,13 +68,12 @@ print("Python", sys.version.split()[0], "- NumPy", np.__version__)
 # %% [markdown]
 # ### The checks
 #
-# Every exercise is a class of yours, `MyReLU` say. Its check builds it on small arrays and
-# compares its value with a few known numbers, and its gradient with **differences of its own
-# values**. The loss of the check is the sum of the values, each times a random number; these
-# numbers are `dy`. If an entry of $x$ moves by a small $\pm h$, this loss has to move by about
-# $\pm h$ times the gradient. So no check contains an answer. In its messages, `MyReLU[1]` is the
-# `MyReLU` that is `edf.components[1]`. It returns what the notebook goes on with: `ReLU =
-# check(MyReLU, edf.ReLU, ...)` is your class once it passes, and until then EDF's.
+# An exercise is a class (or a function) of yours, `MyReLU` say. Its check builds it on small
+# arrays and compares its value with a few known numbers, and its gradient with **differences of
+# its own values**. The loss of the check is the sum of the values, each times a random number;
+# these numbers are `dy`. If an entry of $x$ moves by a small $\pm h$, this loss has to move by
+# about $\pm h$ times the gradient. So no check contains an answer. In messages, `MyReLU[1]` is `edf.components[1]`. The check returns what the notebook goes on with:
+# `ReLU = check(MyReLU, edf.ReLU, ...)` is your class once it passes, and until then EDF's.
 
 # %%
 def check(mine, library, test):
@@ -221,28 +220,29 @@ print(inspect.getsource(edf.Component.backward))
 print(inspect.getsource(edf.Affine))
 
 # %% [markdown]
-# **Exercise 1.2: build a graph.** Return the component $\ell = e^{\sigma(x)\tanh(x)}$ of a given
-# `x`, with $\sigma(x) = 1 / (1 + e^{-x})$, out of `edf.Sigmoid`, `edf.Tanh`, `edf.Exp` and the
-# operator `*`. Note that $x$ is used twice.
+# **Exercise 1.2: build a graph.** Return the component $\ell = x \tanh(e^{-x})$ of a given `x`,
+# out of `edf.Tanh`, `edf.Exp` and operators. Note that $x$ is used twice, and that one of its two
+# paths to the loss is longer than the other.
 
 # %%
 def my_graph(x):
-    """Return the component exp(sigmoid(x) tanh(x))."""
+    """Return the component x tanh(exp(-x))."""
     ### BEGIN SOLUTION
-    return edf.Exp(edf.Sigmoid(x) * edf.Tanh(x))
+    return x * edf.Tanh(edf.Exp(-x))
     ### END SOLUTION
 
 
 # %%
-check(my_graph, None, component_test(x=[0.0, 0.5, -1.0], y=[1.0, 1.3332894, 0.8147905]));
+check(my_graph, None, component_test(x=[0.0, 0.5, -1.0], y=[0.0, 0.2708402, -0.9913289]));
 
 # %% [markdown]
 # ### Gradients are added
 #
-# Below, $x$ reaches the loss on two paths, and each contributes to $d\ell/dx$. A component
-# therefore **adds** its share to `grad` of its inputs. What happens if it assigns instead?
-# `Forgetful` is a parameter that keeps only the last share. *Look for:* the two wrong answers add
-# up to the right one, and which of them you get depends on the order of building.
+# Let $\ell = e^{\sigma(x)\tanh(x)}$, with $\sigma(x) = 1 / (1 + e^{-x})$. Again $x$ reaches the
+# loss on two paths, and each contributes to $d\ell/dx$. A component therefore **adds** its share
+# to `grad` of its inputs. What happens if it assigns instead? `Forgetful` is a parameter that
+# keeps only the last share. *Look for:* the two wrong answers add up to the right one, and which
+# of them you get depends on the order of building.
 
 # %%
 class Forgetful(edf.Param):
