@@ -72,8 +72,9 @@ print("Python", sys.version.split()[0], "- NumPy", np.__version__)
 # arrays and compares its value with a few known numbers, and its gradient with **differences of
 # its own values**. The loss of the check is the sum of the values, each times a random number;
 # these numbers are `dy`. If an entry of $x$ moves by a small $\pm h$, this loss has to move by
-# about $\pm h$ times the gradient. So no check contains an answer. In messages, `MyReLU[1]` is `edf.components[1]`. The check returns what the notebook goes on with:
-# `ReLU = check(MyReLU, edf.ReLU, ...)` is your class once it passes, and until then EDF's.
+# about $\pm h$ times the gradient. So no check contains an answer. In messages, `MyReLU[1]` is
+# `edf.components[1]`. The check returns what the notebook goes on with: `ReLU = check(MyReLU,
+# edf.ReLU, ...)` is your class once it passes, and until then EDF's.
 
 # %%
 def check(mine, library, test):
