@@ -28,13 +28,19 @@ input of a layer, H at its output, K classes; M and N where none of these is
 meant.  In formulas x, w, b are values, y is the result, and dy is the gradient
 of the mean of the loss with respect to y: an array of the shape of y.
 
-What only serves to refuse wrong use and to word the errors (require, facts and
-their like) stands at the end of the file.
+The components beyond the first are in edf_catalogue.py, and are names of this
+module like the others.  What only serves to refuse wrong use and to word the
+errors (require, facts and their like) stands at the end of the file.
 """
 
+import inspect
+import linecache
+import math
 import numbers
 import os
 import sys
+from contextlib import contextmanager
+from types import SimpleNamespace
 
 import numpy as np
 
@@ -102,66 +108,60 @@ class Component:
     """A node of the graph: a function of other nodes, written as formulas.
 
         class Scale(Component):
-            def __init__(self, x, factor=2):
-                super().__init__(x)             # the inputs
-                self.factor = factor            # an option
+            def f(self, x, factor=2):
+                return factor * x
 
-            def f(self, x):
-                return self.factor * x
+            def dx(self, dy, x, factor):
+                return factor * dy
 
-            def dx(self, dy, x):
-                return self.factor * dy
+        y = Scale(x, factor=3)
 
-    f computes y from the values of the inputs.  For each input that gradients
-    pass through, a method d<input> turns dy into the gradient with respect to
-    that input, of its shape.  There, y is at hand as self.value; what else f
-    has to pass on it keeps on self.  None of them writes into its arguments:
-    other components hold the same arrays.
+    Arguments that are components are its inputs, of which f gets the values;
+    all others are options, which f gets as they are.  For each input that
+    gradients pass through, a method d<input> turns dy into the gradient with
+    respect to that input, of its shape.  There, y is at hand as self.value;
+    what else f has to pass on it keeps on self.  None of them writes into its
+    arguments: other components hold the same arrays.
 
-    The inputs themselves are attributes under the same names.  A component
-    that does not fit this form overrides forward(), which sets value to an
-    array, and backward(), which calls add_grad() of its inputs.
+    The arguments are attributes too, under the same names.  A component that
+    does not fit this form overrides forward(), which sets value to an array,
+    and backward(), which calls add_grad() of its inputs.
     """
 
     value = None        # set by forward()
     grad = None         # set by backward(loss), of the shape of value
     needs_grad = False  # is it a Param, or does it depend on one?
-    inputs = ()
-    input_names = ()    # as in f; without any there, x0, x1, ...
+    inputs = names = arguments = ()         # see __init__
     number = -1         # its place in components, once it is there
+    name = None         # "Affine[3]": what components[3] is called
+    statistics = ()     # which attributes save() keeps too
 
-    def __init_subclass__(cls):
-        code = cls.f.__code__
-        cls.input_names = code.co_varnames[1:code.co_argcount]  # without self
-        for name in cls.input_names:
-            if hasattr(Component, name):
-                raise TypeError(f"{cls.__name__}: an input needs another name "
-                                f"than {name}, which every component has")
-
-    def __init__(self, *inputs):
-        names = self.input_names or [f"x{i}" for i in range(len(inputs))]
-        if len(inputs) != len(names):
-            raise TypeError(f"{type(self).__name__} takes {len(names)} inputs "
-                            f"({', '.join(names)}), got {len(inputs)}")
-        for name, node in zip(names, inputs):
-            require_member(node, f"{name} of {type(self).__name__}")
-        for name, node in zip(names, inputs):
-            setattr(self, name, node)
-            if hasattr(self, "d" + name):
-                node.must_be_real = True        # an Input checks that
-        self.inputs, self.input_names = inputs, names
-        self.needs_grad = any(node.needs_grad for node in inputs)
-        self.built = caller(self)
+    def __init__(self, *args, **options):
+        given = bind(self, args, options)       # {name: argument}, as for f
+        self.names, self.arguments = list(given), []
         self.number = len(components)
+        self.name = label(self) if given else None
+        for name, node in given.items():
+            setattr(self, name, node)
+            if isinstance(node, Component):
+                self.inputs += (node,)
+                node.name = node.name or f"{self.name}.{name}"
+                if hasattr(self, "d" + name):
+                    node.must_be_real = True    # an Input checks that
+            else:
+                node = SimpleNamespace(value=node, needs_grad=False)
+            self.arguments.append(node)
+        self.needs_grad = any(node.needs_grad for node in self.inputs)
+        self.built = caller(self)
         components.append(self)
 
-    def f(self, *inputs):
+    def f(self, *xs):
         """Return y, computed from the values of the inputs."""
         raise NotImplementedError(f"{type(self).__name__} does not define f")
 
     def forward(self):
         """Set value to f of the values of the inputs."""
-        values = [node.value for node in self.inputs]
+        values = [node.value for node in self.arguments]
         try:
             self.value = as_real(self.f(*values))
         except Exception as error:
@@ -173,8 +173,8 @@ class Component:
 
         The method of an input that needs no gradient is never called.
         """
-        values = [node.value for node in self.inputs]
-        for name, node in zip(self.input_names, self.inputs):
+        values = [node.value for node in self.arguments]
+        for name, node in zip(self.names, self.arguments):
             if node.needs_grad:
                 try:
                     dx = derivative(self, name)
@@ -206,16 +206,17 @@ class Input(Component):
 
     Floating-point numbers become `dtype`.  Integers (labels) stay integers, and
     are refused by forward() where real numbers are meant.  The batch size may
-    change any time.  No gradient is computed.
+    change any time.  No gradient is computed.  Without a name it is called
+    after its first use: "Affine[3].x".
 
     Raises ValueError for what is not numbers, and for an empty array.
     """
 
     must_be_real = False    # True once a component could differentiate it
 
-    def __init__(self, value=None):
+    def __init__(self, value=None, name=None):
         super().__init__()
-        self._value = None
+        self._value, self.name = None, name
         if value is not None:
             self.value = value
 
@@ -250,10 +251,10 @@ class Param(Component):
     Raises ValueError for what is not numbers, and if the shape would change.
     """
 
-    def __init__(self, value):
+    def __init__(self, value, name=None):
         require_numbers(np.asarray(value), "a Param")
         super().__init__()
-        self._value = np.array(value, dtype)
+        self._value, self.name = np.array(value, dtype), name
         self.needs_grad = True
         params.append(self)
 
@@ -285,10 +286,15 @@ def as_real(result):
 # 3  The first functions
 # =============================================================================
 
+def rows(x):
+    """Return x as a matrix: (..., D) -> (B, D), with all other axes in one."""
+    return x.reshape(-1, x.shape[-1])
+
+
 class Affine(Component):
     """Affine map of every row of a batch: y = x w + b.
 
-    x (B, D), w (D, H), b (H,)  ->  y (B, H)
+    x (B, D), w (D, H), b (H,)  ->  y (B, H); B may be any number of axes
     """
 
     def f(self, x, w, b):
@@ -298,10 +304,10 @@ class Affine(Component):
         return dy @ w.T                 # (B, H) @ (H, D) -> (B, D)
 
     def dw(self, dy, x, w, b):
-        return x.T @ dy                 # (D, B) @ (B, H) -> (D, H)
+        return rows(x).T @ rows(dy)     # (D, B) @ (B, H) -> (D, H)
 
     def db(self, dy, x, w, b):
-        return dy.sum(axis=0)           # (B, H) -> (H,)
+        return rows(dy).sum(axis=0)     # (B, H) -> (H,)
 
 
 class Sigmoid(Component):
@@ -322,7 +328,7 @@ class Sigmoid(Component):
 class Softmax(Component):
     """Probabilities from scores, row by row: y_i = exp(x_i) / sum_j exp(x_j).
 
-    x (B, K)  ->  y (B, K), each row adds up to 1
+    x (..., K)  ->  y (..., K), each row adds up to 1
 
     The largest score of a row is subtracted first: the same quotient, and
     exp cannot overflow.
@@ -389,192 +395,27 @@ class SoftmaxCrossEntropy(Component):
 
 
 # =============================================================================
-# 4  The catalogue
+# 4  Training
 # =============================================================================
 
-def unbroadcast(dy, shape):
-    """Sum dy over the axes along which NumPy repeated an array of this shape.
-
-    A number that was used in many places gets the sum of their gradients:
-    (B, H) -> (1, H), (H,) or ().
-    """
-    added = dy.ndim - len(shape)
-    stretched = (added + i for i, n in enumerate(shape) if n == 1)
-    return dy.sum(axis=(*range(added), *stretched)).reshape(shape)
+training = True     # for BatchNorm and Dropout; switched by evaluating()
 
 
-class Add(Component):
-    """Sum, elementwise, with broadcasting: y = a + b."""
-
-    def f(self, a, b):
-        return a + b
-
-    def da(self, dy, a, b):
-        return unbroadcast(dy, a.shape)
-
-    def db(self, dy, a, b):
-        return unbroadcast(dy, b.shape)
+@contextmanager
+def evaluating():
+    """Let BatchNorm and Dropout act as after training: with evaluating(): ..."""
+    global training
+    before, training = training, False
+    try:
+        yield
+    finally:
+        training = before
 
 
-class Sub(Component):
-    """Difference, elementwise, with broadcasting: y = a - b."""
+def normal(fan_in, fan_out, sd=1.0, generator=None):
+    """Return weights (fan_in, fan_out), normal with standard deviation sd."""
+    return (generator or rng).normal(0, sd, (fan_in, fan_out)).astype(dtype)
 
-    def f(self, a, b):
-        return a - b
-
-    def da(self, dy, a, b):
-        return unbroadcast(dy, a.shape)
-
-    def db(self, dy, a, b):
-        return unbroadcast(-dy, b.shape)
-
-
-class Mul(Component):
-    """Product, elementwise, with broadcasting: y = a b."""
-
-    def f(self, a, b):
-        return a * b
-
-    def da(self, dy, a, b):
-        return unbroadcast(dy * b, a.shape)
-
-    def db(self, dy, a, b):
-        return unbroadcast(dy * a, b.shape)
-
-
-class Div(Component):
-    """Quotient, elementwise, with broadcasting: y = a / b.
-
-    Raises ValueError if a number in b is 0.
-    """
-
-    def f(self, a, b):
-        require((b != 0).all(), "b must not contain 0: it is divided by")
-        return a / b
-
-    def da(self, dy, a, b):
-        return unbroadcast(dy / b, a.shape)
-
-    def db(self, dy, a, b):
-        return unbroadcast(-dy * self.value / b, b.shape)
-
-
-class Neg(Component):
-    """Negation, elementwise: y = -x."""
-
-    def f(self, x):
-        return -x
-
-    def dx(self, dy, x):
-        return -dy
-
-
-class Exp(Component):
-    """Exponential, elementwise: y = exp(x)."""
-
-    def f(self, x):
-        return np.exp(x)
-
-    def dx(self, dy, x):
-        return dy * self.value
-
-
-class Log(Component):
-    """Natural logarithm, elementwise: y = log(x).
-
-    Raises ValueError if a number in x is not greater than 0, or nan.
-    """
-
-    def f(self, x):
-        require((x > 0).all(), "x must be greater than 0, and not nan")
-        return np.log(x)
-
-    def dx(self, dy, x):
-        return dy / x
-
-
-class MatMul(Component):
-    """Matrix product: y = a b.
-
-    a (N, M), b (M, H)  ->  y (N, H)
-    """
-
-    def f(self, a, b):
-        require(a.ndim == b.ndim == 2, "a and b must be matrices (two axes)")
-        return a @ b                    # (N, M) @ (M, H) -> (N, H)
-
-    def da(self, dy, a, b):
-        return dy @ b.T                 # (N, H) @ (H, M) -> (N, M)
-
-    def db(self, dy, a, b):
-        return a.T @ dy                 # (M, N) @ (N, H) -> (M, H)
-
-
-class Tanh(Component):
-    """Hyperbolic tangent, elementwise: y = tanh(x)."""
-
-    def f(self, x):
-        return np.tanh(x)
-
-    def dx(self, dy, x):
-        y = self.value
-        return dy * (1 - y * y)
-
-
-class ReLU(Component):
-    """Rectified linear unit, elementwise: y = max(x, 0).
-
-    The derivative at the kink, x = 0, is taken to be 0.
-    """
-
-    def f(self, x):
-        return np.maximum(x, 0)
-
-    def dx(self, dy, x):
-        return dy * (x > 0)
-
-
-class LeakyReLU(Component):
-    """Leaky rectified linear unit, elementwise: y = x if x > 0, else slope x.
-
-    The derivative at the kink, x = 0, is taken to be the slope.
-    """
-
-    def __init__(self, x, slope=0.01):
-        super().__init__(x)
-        self.slope = slope
-
-    def f(self, x):
-        return np.where(x > 0, x, self.slope * x)
-
-    def dx(self, dy, x):
-        return np.where(x > 0, dy, self.slope * dy)
-
-
-def operand(x):
-    """Return x, or if it is a number, an Input that holds it."""
-    return Input(float(x)) if isinstance(x, numbers.Real) else x
-
-
-# a + b builds Add(a, b), and so on; a Python number may stand on either side.
-# __array_ufunc__ = None makes NumPy leave `array * component` to us.
-Component.__array_ufunc__ = None
-Component.__add__ = lambda a, b: Add(a, operand(b))
-Component.__radd__ = lambda b, a: Add(operand(a), b)
-Component.__sub__ = lambda a, b: Sub(a, operand(b))
-Component.__rsub__ = lambda b, a: Sub(operand(a), b)
-Component.__mul__ = lambda a, b: Mul(a, operand(b))
-Component.__rmul__ = lambda b, a: Mul(operand(a), b)
-Component.__truediv__ = lambda a, b: Div(a, operand(b))
-Component.__rtruediv__ = lambda b, a: Div(operand(a), b)
-Component.__matmul__ = lambda a, b: MatMul(a, b)
-Component.__rmatmul__ = lambda b, a: MatMul(a, b)
-Component.__neg__ = lambda x: Neg(x)
-
-
-# =============================================================================
-# 5  Starting values and optimisers
-# =============================================================================
 
 def xavier(fan_in, fan_out, generator=None):
     """Return weights (fan_in, fan_out), uniform in +-sqrt(3 / fan_in).
@@ -589,45 +430,164 @@ def xavier(fan_in, fan_out, generator=None):
 
 
 def glorot(fan_in, fan_out, generator=None):
-    """Return weights (fan_in, fan_out), normal.
+    """Return normal weights (fan_in, fan_out) of variance 2 / (fan_in + fan_out).
 
-    Their variance is 2 / (fan_in + fan_out), which keeps that of the values and
-    that of the gradients about level from layer to layer.
-    Source: Glorot and Bengio 2010, eq. 12.
+    That keeps the variance of the values and that of the gradients about level
+    from layer to layer.  Source: Glorot and Bengio 2010, eq. 12.
     """
-    sd = np.sqrt(2 / (fan_in + fan_out))
-    return (generator or rng).normal(0, sd, (fan_in, fan_out)).astype(dtype)
+    return normal(fan_in, fan_out, np.sqrt(2 / (fan_in + fan_out)), generator)
 
 
 def he(fan_in, fan_out, generator=None):
-    """Return weights (fan_in, fan_out), normal.
+    """Return normal weights (fan_in, fan_out) of variance 2 / fan_in.
 
-    Their variance is 2 / fan_in: for ReLU, which halves the mean square of a
-    symmetric input.  Source: He et al. 2015, eq. 10.
+    For ReLU, which halves the mean square of a symmetric input.
+    Source: He et al. 2015, eq. 10.
     """
-    sd = np.sqrt(2 / fan_in)
-    return (generator or rng).normal(0, sd, (fan_in, fan_out)).astype(dtype)
+    return normal(fan_in, fan_out, np.sqrt(2 / fan_in), generator)
 
 
-class SGD:
-    """Stochastic gradient descent on every Param: w <- w - lr dw.
+class Optimiser:
+    """What all optimisers share: step() moves every Param, w <- w - lr d.
 
-    lr is the learning rate; it may be changed between steps.
+    A subclass gives the direction d.  lr, the learning rate, may be changed
+    between steps.  weight_decay w is added to the gradient, as if the loss had
+    a term weight_decay |w|^2 / 2.
     """
 
-    def __init__(self, lr):
-        self.lr = lr
+    decay_apart = False     # or w <- (1 - lr weight_decay) w, as AdamW does
+
+    def __init__(self, lr, weight_decay=0):
+        self.lr, self.weight_decay = lr, weight_decay
+        self.memory = {}                # {Param: {name: array}}
 
     def step(self):
-        """Subtract lr times its gradient from every Param that has one.
-
-        Raises TypeError if none has one.
-        """
+        """Move every Param that has a gradient; TypeError if none has one."""
         learned = [param for param in params if param.grad is not None]
         if not learned:
             raise TypeError("no Param has a gradient: call backward first")
         for param in learned:
-            param.value -= self.lr * param.grad
+            grad = param.grad
+            if self.decay_apart:
+                param.value *= 1 - self.lr * self.weight_decay
+            elif self.weight_decay:
+                grad = grad + self.weight_decay * param.value
+            old = self.memory.setdefault(param, {})
+            param.value -= self.lr * self.direction(grad, old)
+
+    def direction(self, grad, old):
+        """Return d for this gradient; `old` keeps arrays from step to step."""
+        raise NotImplementedError(f"{type(self).__name__} defines no direction")
+
+
+class SGD(Optimiser):
+    """Stochastic gradient descent: d = m, m <- momentum m + grad.
+
+    Without momentum d = grad; with nesterov d = grad + momentum m, which
+    raises ValueError without momentum.  Source: Sutskever et al. 2013.
+    """
+
+    def __init__(self, lr, momentum=0, nesterov=False, weight_decay=0):
+        require(momentum or not nesterov, "nesterov needs a momentum, such as 0.9")
+        super().__init__(lr, weight_decay)
+        self.momentum, self.nesterov = momentum, nesterov
+
+    def direction(self, grad, old):
+        if not self.momentum:
+            return grad
+        m = old["m"] = self.momentum * old.get("m", 0) + grad
+        return grad + self.momentum * m if self.nesterov else m
+
+
+class AdaGrad(Optimiser):
+    """d = grad / (sqrt(v) + eps), v <- v + grad^2.  Source: Duchi et al. 2011."""
+
+    def __init__(self, lr=0.01, eps=1e-10, weight_decay=0):
+        super().__init__(lr, weight_decay)
+        self.eps = eps
+
+    def direction(self, grad, old):
+        v = old["v"] = old.get("v", 0) + grad ** 2
+        return grad / (np.sqrt(v) + self.eps)
+
+
+class RMSProp(Optimiser):
+    """d = grad / (sqrt(v) + eps), v <- alpha v + (1 - alpha) grad^2.
+
+    Source: Tieleman and Hinton 2012, lecture 6.5.
+    """
+
+    def __init__(self, lr=0.01, alpha=0.99, eps=1e-8, weight_decay=0):
+        super().__init__(lr, weight_decay)
+        self.alpha, self.eps = alpha, eps
+
+    def direction(self, grad, old):
+        v = old["v"] = self.alpha * old.get("v", 0) + (1 - self.alpha) * grad ** 2
+        return grad / (np.sqrt(v) + self.eps)
+
+
+class Adam(Optimiser):
+    """d = m' / (sqrt(v') + eps), from running means of grad and of grad^2.
+
+    m <- beta1 m + (1 - beta1) grad,  v <- beta2 v + (1 - beta2) grad^2; as both
+    start at 0, m' = m / (1 - beta1^t) and v' = v / (1 - beta2^t) in step t.
+    Source: Kingma and Ba 2015, algorithm 1.
+    """
+
+    def __init__(self, lr=0.001, betas=(0.9, 0.999), eps=1e-8, weight_decay=0):
+        super().__init__(lr, weight_decay)
+        self.betas, self.eps = betas, eps
+
+    def direction(self, grad, old):
+        beta1, beta2 = self.betas
+        t = old["t"] = old.get("t", 0) + 1
+        m = old["m"] = beta1 * old.get("m", 0) + (1 - beta1) * grad
+        v = old["v"] = beta2 * old.get("v", 0) + (1 - beta2) * grad ** 2
+        sd = np.sqrt(v / (1 - beta2 ** t))
+        return m / (1 - beta1 ** t) / (sd + self.eps)
+
+
+class AdamW(Adam):
+    """Adam with weight decay apart from the gradient: w <- (1 - lr decay) w first.
+
+    Source: Loshchilov and Hutter 2019, algorithm 2.
+    """
+
+    decay_apart = True
+
+    def __init__(self, lr=0.001, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.01):
+        super().__init__(lr, betas, eps, weight_decay)
+
+
+def clip_gradients(max_norm):
+    """Scale all gradients of Params down to a joint norm of at most max_norm.
+
+    Returns the norm before: the root of the sum of the squares of all entries.
+    """
+    learned = [param for param in params if param.grad is not None]
+    squares = [np.square(param.grad, dtype=float).sum() for param in learned]
+    norm = math.sqrt(sum(squares))
+    if norm > max_norm:
+        for param in learned:
+            param.grad = param.grad * (max_norm / norm)
+    return norm
+
+
+# Schedules: what to multiply the first learning rate by, in step 0, 1, 2, ...
+
+def step_decay(step, every, factor=0.1):
+    """Return factor^(step // every): a drop after so many steps."""
+    return factor ** (step // every)
+
+
+def cosine_decay(step, steps):
+    """Return (1 + cos(pi step / steps)) / 2: from 1 to 0, and then 0."""
+    return 0.5 * (1 + math.cos(math.pi * min(step / steps, 1)))
+
+
+def warmup(step, steps):
+    """Return (step + 1) / steps, at most 1: a rise over so many steps."""
+    return min((step + 1) / steps, 1)
 
 
 def batches(*arrays, size, shuffle=False):
@@ -652,8 +612,64 @@ def batches(*arrays, size, shuffle=False):
 
 
 # =============================================================================
-# 6  Tools
+# 5  Tools
 # =============================================================================
+
+def save(path):
+    """Write every Param, by its name, and the statistics of BatchNorm to a file.
+
+    It is a .npz file, whatever the path is called.  At any time the path holds
+    the old file or the whole new one.
+    Raises ValueError if two of them have the same name.
+    """
+    unfinished = f"{os.fspath(path)}.{os.getpid()}.unfinished"
+    try:
+        with open(unfinished, "wb") as file:
+            np.savez(file, **{name: getattr(owner, attribute) for name, (owner, attribute)
+                              in saved_arrays().items()})
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(unfinished, path)
+    finally:
+        if os.path.exists(unfinished):
+            os.remove(unfinished)
+
+
+def load(path):
+    """Set every Param, and the statistics of BatchNorm, to what save() wrote.
+
+    Raises ValueError, before anything is changed, if the file has other names
+    or shapes than the graph, and says which.
+    """
+    places = saved_arrays()
+    with np.load(path) as file:             # refuses pickled objects
+        arrays = dict(file)
+    wrong = [f"{name} is missing" for name in places if name not in arrays]
+    wrong += [f"{name} is not in the graph" for name in arrays if name not in places]
+    for name in arrays.keys() & places.keys():
+        owner, attribute = places[name]
+        array, shape = arrays[name], np.shape(getattr(owner, attribute))
+        if owner in params and array.shape != shape:
+            wrong.append(f"{name} has shape {array.shape}, not {shape}")
+        if array.dtype.kind not in "fiu":
+            wrong.append(f"{name} is an array of {array.dtype}, not of numbers")
+    require(not wrong, f"{path} does not fit the graph: " + "; ".join(sorted(wrong)))
+    for name, (owner, attribute) in places.items():
+        setattr(owner, attribute, arrays[name].astype(dtype))
+
+
+def saved_arrays():
+    """Return {name: (component, attribute)} of all that save() keeps."""
+    places = {}
+    for component in components:
+        kept = {f"{label(component)}.{a}": a for a in component.statistics}
+        if component in params:
+            kept = {label(component): "value"}
+        for name, attribute in kept.items():
+            require(name not in places, f"two parameters have the name {name}")
+            places[name] = component, attribute
+    return places
+
 
 def check_gradients(loss, *nodes, entries=1000, tolerance=1e-6):
     """Compare backward with central differences (L(v + h) - L(v - h)) / 2h.
@@ -700,10 +716,12 @@ def check_gradients(loss, *nodes, entries=1000, tolerance=1e-6):
     def check_alone(component):
         """Check what one component adds to its inputs, and that it adds it."""
         def run():
+            rng.bit_generator.state = saved[1]      # Dropout repeats itself
             component.forward()
             return dy * component.value
 
         dy = component.grad = draw.normal(size=component.value.shape)
+        run()
         dy.flags.writeable = False
         for node in component, *component.inputs:       # none may be written to
             node.value = node.value.copy()
@@ -715,7 +733,7 @@ def check_gradients(loss, *nodes, entries=1000, tolerance=1e-6):
         once = {node: node.grad for node in learned}
         component.backward()
         for node in learned:
-            slots = zip(component.input_names, component.inputs)
+            slots = zip(component.names, component.arguments)
             method = " + ".join("d" + name for name, n in slots if n is node)
             if type(component).backward is not Component.backward:
                 method = "backward"
@@ -733,8 +751,11 @@ def check_gradients(loss, *nodes, entries=1000, tolerance=1e-6):
     def check_in_graph(node, grad):
         """Check the gradient that backward(loss) gave to one node."""
         def run():
-            for component in components[node.number + 1:loss.number + 1]:
+            value, rng.bit_generator.state = node.value, saved[1]
+            for component in components[:loss.number + 1]:
                 component.forward()
+                if component is node:
+                    node.value = value
             return loss.value / loss.value.size
 
         compare(label(node), facts(node, "the gradient"), node, grad, run)
@@ -792,6 +813,7 @@ def central_differences(run, node, picks):
     return slopes.mean(axis=0), slopes[0] - slopes[1], size
 
 
+
 # What errors say.  The rule stands where it is broken; these add the facts.
 
 def require(condition, rule):
@@ -807,58 +829,51 @@ def fault(message, place):
     raise error
 
 
-def label(component):
-    """Return "Affine[3]" for the Affine that is components[3]."""
-    return f"{type(component).__name__}[{component.number}]"
+def signature(kind):
+    """Return the signature of f of a class of components, without self.
+
+    Raises TypeError if an argument is keyword-only, or has the name of an
+    attribute that every component has.
+    """
+    whole = inspect.signature(kind.f)
+    arguments = list(whole.parameters.values())[1:]
+    for argument in arguments:
+        if hasattr(Component, argument.name):
+            raise TypeError(f"{kind.__name__}: an input needs another name than "
+                            f"{argument.name}, which every component has")
+        if argument.kind in (argument.KEYWORD_ONLY, argument.VAR_KEYWORD):
+            raise TypeError(f"{kind.__name__}: f gets its arguments by position, "
+                            f"so {argument.name} cannot be keyword-only")
+    return whole.replace(parameters=arguments)
 
 
-def facts(component, method):
-    """Say which method of which component failed, and where that was built."""
-    import linecache  # here, because it is only needed when something is wrong
+def bind(component, args, options):
+    """Return {name: argument} in the order of f; those of *xs are x0, x1, ...
 
-    path, line = component.built
-    file = "a cell" if "ipykernel" in path else os.path.basename(path)
-    source = linecache.getline(path, line).strip()
-    return (f"in {method} of {component}\n"
-            f"built at line {line} of {file}: {source}")
-
-
-def caller(component):
-    """Return the path and the line of the code that is building a component."""
-    frame = sys._getframe(1)
-    while (frame.f_globals is globals()
-           or frame.f_code.co_name == "__init__"        # is it its own?
-           and frame.f_locals.get("self") is component):
-        frame = frame.f_back
-    return frame.f_code.co_filename, frame.f_lineno
-
-
-def describe(component):
-    """Return "Param (4, 2)", or "Affine(x (3, 4), w (4, 2), b (2,))"."""
-    def shape(node):
-        return "(no value yet)" if node.value is None else np.shape(node.value)
-
-    kind = type(component).__name__
-    if not component.inputs:
-        return f"{kind} {shape(component)}"
-    inputs = zip(component.input_names, component.inputs)
-    shapes = ", ".join(f"{name} {shape(node)}" for name, node in inputs)
-    return f"{kind}({shapes})"
-
-
-def derivative(component, name):
-    """Return the method d<name>, or raise NotImplementedError without one."""
-    if not hasattr(component, "d" + name):
-        raise NotImplementedError(f"{type(component).__name__} has to define "
-                                  f"d{name}, because {name} depends on a Param")
-    return getattr(component, "d" + name)
-
-
-def require_numbers(array, owner):
-    """Raise ValueError unless an array holds numbers, and at least one."""
-    if array.dtype.kind not in "fiu" or array.size == 0:
-        raise ValueError(f"{owner} takes numbers, and at least one; got an "
-                         f"array of {array.dtype} of shape {array.shape}")
+    Raises TypeError if f would not take them, or if one should be a component:
+    an array, or anything but a number for what f is differentiated by.
+    """
+    kind = type(component)
+    if "signature" not in vars(kind):
+        kind.signature = signature(kind)
+    try:
+        call = kind.signature.bind(*args, **options)
+    except TypeError as error:
+        raise TypeError(f"{kind.__name__}{kind.signature}: {error}") from None
+    call.apply_defaults()
+    given = {}
+    for name, argument in call.arguments.items():
+        if kind.signature.parameters[name].kind is inspect.Parameter.VAR_POSITIONAL:
+            given |= {f"x{i}": node for i, node in enumerate(argument)}
+        else:
+            given[name] = argument
+    for name, argument in given.items():
+        number = isinstance(argument, numbers.Real)
+        if (isinstance(argument, (Component, np.ndarray, list))
+                or hasattr(kind, "d" + name) and not number
+                or name not in call.arguments):                 # one of *xs
+            require_member(argument, f"{name} of {kind.__name__}")
+    return given
 
 
 def require_member(node, role):
@@ -876,17 +891,81 @@ def require_member(node, role):
                         f"graph of that time: build {node} again")
 
 
+def require_numbers(array, owner):
+    """Raise ValueError unless an array holds numbers, and at least one."""
+    if array.dtype.kind not in "fiu" or array.size == 0:
+        raise ValueError(f"{owner} takes numbers, and at least one; got an "
+                         f"array of {array.dtype} of shape {array.shape}")
+
+
 def require_labels(labels, scores):
     """Raise ValueError unless labels (B,) are in 0..K-1 for scores (B, K)."""
-    if scores.ndim != 2 or labels.shape != scores.shape[:1]:
+    if np.ndim(scores) != 2 or np.shape(labels) != scores.shape[:1]:
         raise ValueError("labels must be one class number for each row of "
-                         f"{scores.shape}, got shape {labels.shape}: set both "
-                         "to the same batch, flatten a column with [:, 0], "
-                         "turn one-hot rows into numbers with .argmax(axis=1)")
-    if labels.dtype.kind not in "iu":
-        raise ValueError("labels must be class numbers of integer type, got "
-                         f"{labels.dtype}: convert with .astype(int)")
-    last = scores.shape[1] - 1
-    if labels.min() < 0 or labels.max() > last:
-        raise ValueError(f"labels must be class numbers from 0 to {last}, got "
-                         f"numbers from {labels.min()} to {labels.max()}")
+                         f"{np.shape(scores)}, got shape {np.shape(labels)}: "
+                         "set both to the same batch, flatten a column with "
+                         "[:, 0], turn one-hot rows into numbers with "
+                         ".argmax(axis=1)")
+    require_index(labels, scores.shape[1], "labels must be class numbers")
+
+
+def require_index(index, count, rule):
+    """Raise ValueError unless all of an array are integers in 0..count-1."""
+    index = np.asarray(index)
+    if index.dtype.kind not in "iu":
+        raise ValueError(f"{rule} of integer type, got {index.dtype}: convert "
+                         "with .astype(int)")
+    if index.min() < 0 or index.max() >= count:
+        raise ValueError(f"{rule} from 0 to {count - 1}, got numbers from "
+                         f"{index.min()} to {index.max()}")
+
+
+def derivative(component, name):
+    """Return the method d<name>, or raise NotImplementedError without one."""
+    if not hasattr(component, "d" + name):
+        raise NotImplementedError(f"{type(component).__name__} has to define "
+                                  f"d{name}, because {name} depends on a Param")
+    return getattr(component, "d" + name)
+
+
+def label(component):
+    """Return its name, or "Affine[3]" for the Affine that is components[3]."""
+    return component.name or f"{type(component).__name__}[{component.number}]"
+
+
+def describe(component):
+    """Return "Param w1 (4, 2)", or "Affine(x (3, 4), w (4, 2), b (2,))"."""
+    def show(node):
+        if not isinstance(node, Component):         # an option
+            return repr(node.value)
+        return "(no value yet)" if node.value is None else np.shape(node.value)
+
+    kind = type(component).__name__
+    if not component.inputs:
+        name = component.name + " " if component.name else ""
+        return f"{kind} {name}{show(component)}"
+    arguments = zip(component.names, component.arguments)
+    return f"{kind}({', '.join(f'{name} {show(node)}' for name, node in arguments)})"
+
+
+def facts(component, method):
+    """Say which method of which component failed, and where that was built."""
+    path, line = component.built
+    file = "a cell" if "ipykernel" in path else os.path.basename(path)
+    source = linecache.getline(path, line).strip()
+    return (f"in {method} of {component}\n"
+            f"built at line {line} of {file}: {source}")
+
+
+def caller(component):
+    """Return the path and the line of the code that is building a component."""
+    frame = sys._getframe(1)
+    while (frame.f_globals.get("__name__") in ("edf", "edf_catalogue")
+           or frame.f_code.co_name == "__init__"        # is it its own?
+           and frame.f_locals.get("self") is component):
+        frame = frame.f_back
+    return frame.f_code.co_filename, frame.f_lineno
+
+
+# The catalogue is written with the names above, and adds its own to them.
+from edf_catalogue import *  # noqa: E402, F403

@@ -470,23 +470,19 @@ ReLU = check(MyReLU, edf.ReLU, relu_test)
 
 # %% [markdown]
 # **Exercise 3.3: LeakyReLU.** $y = x$ where $x > 0$ and $y = a x$ elsewhere, with a small slope
-# $a$, so that some gradient always gets through. An option like `slope` is an argument of a short
-# `__init__`. *Hint:* `np.where(condition, this, that)`.
+# $a$, so that some gradient always gets through. An option like `slope` is one more argument of
+# `f`, with a default, and of `dx`. *Hint:* `np.where(condition, this, that)`.
 
 # %%
 class MyLeakyReLU(edf.Component):
-    def __init__(self, x, slope=0.01):
-        super().__init__(x)
-        self.slope = slope
-
-    def f(self, x):
+    def f(self, x, slope=0.01):
         ### BEGIN SOLUTION
-        return np.where(x > 0, x, self.slope * x)
+        return np.where(x > 0, x, slope * x)
         ### END SOLUTION
 
-    def dx(self, dy, x):
+    def dx(self, dy, x, slope):
         ### BEGIN SOLUTION
-        return np.where(x > 0, dy, self.slope * dy)
+        return np.where(x > 0, dy, slope * dy)
         ### END SOLUTION
 
 

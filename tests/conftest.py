@@ -19,6 +19,7 @@ GOLDEN = Path(__file__).with_name("golden.json")
 @pytest.fixture(autouse=True)
 def fresh_graph(monkeypatch):
     monkeypatch.setattr(edf, "dtype", np.float32)
+    monkeypatch.setattr(edf, "training", True)
     edf.clear()
     edf.seed(0)
     yield

@@ -32,7 +32,13 @@ def classify(scores, labels, loss=SoftmaxCrossEntropy):
 # When a graph is built.
 
 def test_wrong_number_of_inputs():
-    refused(TypeError, "Affine takes 3 inputs (x, w, b), got 2", Affine, Input(), Param(1.0))
+    for text, args, options in [
+            ("Affine(x, w, b): missing a required argument: 'b'", 2, {}),
+            ("Affine(x, w, b): too many positional arguments", 4, {}),
+            ("Affine(x, w, b): got an unexpected keyword argument 'bias'", 3, {"bias": 1})]:
+        refused(TypeError, text, lambda: Affine(*[Param(1.0)] * args, **options))  # noqa: B023
+    refused(TypeError, "LeakyReLU(x, slope=0.01): got an unexpected keyword argument 'alpha'",
+            lambda: edf.LeakyReLU(Param(1.0), alpha=0.1))
 
 
 @pytest.mark.parametrize("value, kind", [(np.ones((2, 3)), "ndarray"), ([1.0], "list"),
@@ -100,7 +106,7 @@ def test_an_input_never_set():
     x = Input()
     Affine(x, Param(np.ones((2, 3))), Param(np.ones(3)))
     refused(TypeError, "an Input has no value: set .value before forward()\n"
-            "in forward of Input (no value yet)\nbuilt: x = Input()", edf.forward)
+            "in forward of Input Affine[3].x (no value yet)\nbuilt: x = Input()", edf.forward)
 
 
 @pytest.mark.parametrize("kind", [np.uint8, np.int64])
@@ -109,7 +115,7 @@ def test_integer_images(kind):
     Affine(x, Param(np.ones((784, 3))), Param(np.ones(3)))
     refused(ValueError, "an Input holds integers where real numbers are meant: divide images by "
             "255, convert others with .astype(float) (or are these the labels?)\n"
-            "in forward of Input (2, 784)\nbuilt: x = Input(np.zeros((2, 784), kind))", edf.forward)
+            "in forward of Input Affine[3].x (2, 784)\nbuilt: x = Input(np.zeros((2, 784), kind))", edf.forward)
 
 
 def test_a_param_keeps_its_shape():
@@ -287,11 +293,26 @@ def test_a_d_method_that_is_missing():
 
 @pytest.mark.parametrize("name", ["value", "grad", "f", "inputs", "number", "forward"])
 def test_an_input_named_like_what_every_component_has(name):
-    with pytest.raises(TypeError) as caught:
-        exec(f"class Mine(edf.Component):\n    def f(self, {name}):\n        return {name}",
-             {"edf": edf})
-    assert str(caught.value) == (
-        f"Mine: an input needs another name than {name}, which every component has")
+    names = {"edf": edf}
+    exec(f"class Mine(edf.Component):\n    def f(self, {name}):\n        return {name}", names)
+    refused(TypeError, f"Mine: an input needs another name than {name}, which every component has",
+            names["Mine"], Param(1.0))
+
+
+def test_a_keyword_only_argument_of_f():
+    class Mine(edf.Component):
+        def f(self, x, *, slope=1):
+            return slope * x
+
+    refused(TypeError, "Mine: f gets its arguments by position, so slope cannot be keyword-only",
+            Mine, Param(1.0))
+
+
+@pytest.mark.parametrize("build", [lambda x: Affine(x, 2, "three"), lambda x: ReLU(None),
+                                   lambda x: edf.Concat(x, 3.0), lambda x: edf.Slice([1], 0)])
+def test_what_is_differentiated_by_is_a_component_or_a_number(build):
+    with pytest.raises(TypeError, match="must be a component, not of type"):
+        build(Param(1.0))
 
 
 def test_labels_that_a_param_leads_to():

@@ -342,7 +342,7 @@ def test_numbers_stand_for_constants_in_arithmetic(float64):
 def test_every_operator_builds_its_component():
     a, b = Param(np.eye(2)), Param(np.eye(2))
     kinds = [type(y) for y in (a + b, a - b, a * b, a / b, a @ b, -a)]
-    assert kinds == [edf.Add, edf.Sub, edf.Mul, edf.Div, edf.MatMul, edf.Neg]
+    assert kinds == [edf.Add, edf.Sub, edf.Mul, edf.Div, edf.MatMul, edf.Mul]
 
 
 def test_a_param_copies_what_it_is_given():
@@ -358,8 +358,10 @@ def test_components_print_as_what_they_are():
     x, w, b = Input(), Param(np.ones((6, 3))), Param(np.zeros(3))
     y = Affine(x, w, b)
     assert repr([x, w, y]) == (
-        "[Input (no value yet), Param (6, 3), "
+        "[Input Affine[3].x (no value yet), Param Affine[3].w (6, 3), "
         "Affine(x (no value yet), w (6, 3), b (3,))]")
+    assert repr(Param(1.0)) == "Param ()" and repr(Input(name="data")) == "Input data (no value yet)"
+    assert repr(edf.LeakyReLU(w, 0.2)) == "LeakyReLU(x (6, 3), slope 0.2)"
 
 
 def test_the_program_in_the_docstring_runs_and_prints_what_it_says():
@@ -374,5 +376,5 @@ def test_the_program_in_the_docstring_runs_and_prints_what_it_says():
 def test_the_first_hour_of_reading_is_350_lines():
     lines = (ROOT / "edf.py").read_text().splitlines()
     start, end = (next(i for i, line in enumerate(lines) if line.startswith(title))
-                  for title in ("# 1  The graph", "# 4  The catalogue"))
+                  for title in ("# 1  The graph", "# 4  Training"))
     assert end - start <= 350 and len(lines) <= 1000

@@ -133,7 +133,8 @@ def test_the_committed_notebook_shows_the_engine_as_it_is(committed):
 
 
 def test_no_path_of_a_computer_stands_in_the_notebook(committed):
-    assert not re.search(r"(/root|/home|/tmp|/work|C:\\)", nbformat.writes(committed))
+    text = re.sub(r'"image/png": "[^"]*"', "", nbformat.writes(committed))
+    assert not re.search(r"(/root|/home|/tmp|/work|C:\\)", text)
 
 
 # The student version.
@@ -271,7 +272,7 @@ def test_a_wrong_answer_is_located_and_nobody_is_stuck(exercise, answer, message
     assert re.search(rf"^{name}: not right yet: {message}{goes_on}$", text, re.M), text
     assert set(outcomes(text.replace(f"{name}: not", "")).values()) <= {"public checks passed"}
     if library:
-        assert namespace[library].__module__ == "edf"
+        assert namespace[library] is getattr(edf, library)
 
 
 def test_a_half_done_exercise_is_not_done_yet(solved, little_data, capsys):
