@@ -23,6 +23,9 @@ component adds its share to the gradients of its inputs.
         sgd.step()
     print(scores.value.argmax(axis=1))              # [0 1 1 0]
 
+Components are combined with operators too: h + y builds Add(h, y), and so do
+- * / @ ** and h[:, 0] build others.
+
 Letters in shapes: B examples in a batch, D numbers for each of them at the
 input of a layer, H at its output, K classes; M and N where none of these is
 meant.  In formulas x, w, b are values, y is the result, and dy is the gradient
@@ -40,7 +43,6 @@ import numbers
 import os
 import sys
 from contextlib import contextmanager
-from types import SimpleNamespace
 
 import numpy as np
 
@@ -67,21 +69,21 @@ def clear():
 
 
 def forward():
-    """Set the value of every component.
+    """Set the value of every component, in the order of the list.
 
-    Its inputs come before it: they had to exist when it was built.
+    The inputs of a component stand before it: they had to exist to build it.
     """
     for component in components:
         component.forward()
 
 
 def backward(loss):
-    """Set the gradient of every component between a Param and the loss.
+    """Set the gradient of every component from the Params to the loss.
 
-    What is differentiated is the mean of loss.value: of one loss per example,
-    the mean over the batch.  In reverse order a component comes after all that
-    use it, so by then its gradient is complete.  Everywhere else, in every
-    Input too, grad stays None.  Call it before any value changes again.
+    That is the gradient of the mean of loss.value: if it has one number for
+    each example, of the mean over the batch.  In reverse order a component
+    comes after all that use it, so by then its gradient is complete.  Of all
+    others, and of Inputs, grad stays None.  Call it before a value changes.
 
     Raises TypeError if the loss is not in the graph, has no value yet, or does
     not depend on any Param.
@@ -114,14 +116,12 @@ class Component:
             def dx(self, dy, x, factor):
                 return factor * dy
 
-        y = Scale(x, factor=3)
-
     Arguments that are components are its inputs, of which f gets the values;
     all others are options, which f gets as they are.  For each input that
-    gradients pass through, a method d<input> turns dy into the gradient with
-    respect to that input, of its shape.  There, y is at hand as self.value;
-    what else f has to pass on it keeps on self.  None of them writes into its
-    arguments: other components hold the same arrays.
+    gradients pass through, a method d<input> gets dy and then the same as f,
+    and returns the gradient with respect to that input, of its shape.  y is
+    self.value there, and f may keep more on self.  Neither f nor a d-method
+    changes its arguments in place: other components hold the same arrays.
 
     The arguments are attributes too, under the same names.  A component that
     does not fit this form overrides forward(), which sets value to an array,
@@ -131,26 +131,23 @@ class Component:
     value = None        # set by forward()
     grad = None         # set by backward(loss), of the shape of value
     needs_grad = False  # is it a Param, or does it depend on one?
-    inputs = names = arguments = ()         # see __init__
+    arguments = {}      # {name: argument of f}, inputs and options
+    inputs = ()         # those of the arguments that are components
     number = -1         # its place in components, once it is there
     name = None         # "Affine[3]": what components[3] is called
     statistics = ()     # which attributes save() keeps too
 
     def __init__(self, *args, **options):
-        given = bind(self, args, options)       # {name: argument}, as for f
-        self.names, self.arguments = list(given), []
+        self.arguments = bind(self, args, options)
         self.number = len(components)
-        self.name = label(self) if given else None
-        for name, node in given.items():
+        self.name = label(self) if self.arguments else None
+        for name, node in self.arguments.items():
             setattr(self, name, node)
             if isinstance(node, Component):
                 self.inputs += (node,)
                 node.name = node.name or f"{self.name}.{name}"
                 if hasattr(self, "d" + name):
-                    node.must_be_real = True    # an Input checks that
-            else:
-                node = SimpleNamespace(value=node, needs_grad=False)
-            self.arguments.append(node)
+                    node.real_for = self.name           # an Input checks that
         self.needs_grad = any(node.needs_grad for node in self.inputs)
         self.built = caller(self)
         components.append(self)
@@ -159,9 +156,14 @@ class Component:
         """Return y, computed from the values of the inputs."""
         raise NotImplementedError(f"{type(self).__name__} does not define f")
 
+    def values(self):
+        """Return what f gets: the values of the inputs, and the options."""
+        return [node.value if isinstance(node, Component) else getattr(self, name)
+                for name, node in self.arguments.items()]
+
     def forward(self):
         """Set value to f of the values of the inputs."""
-        values = [node.value for node in self.arguments]
+        values = self.values()
         try:
             self.value = as_real(self.f(*values))
         except Exception as error:
@@ -173,9 +175,9 @@ class Component:
 
         The method of an input that needs no gradient is never called.
         """
-        values = [node.value for node in self.arguments]
-        for name, node in zip(self.names, self.arguments):
-            if node.needs_grad:
+        values = self.values()
+        for name, node in self.arguments.items():
+            if isinstance(node, Component) and node.needs_grad:
                 try:
                     dx = derivative(self, name)
                     node.add_grad(dx(self.grad, *values))
@@ -187,7 +189,7 @@ class Component:
         """Add one contribution to the gradient with respect to value.
 
         The first is stored as it is, and the same array may be the gradient of
-        another node too: so the next makes a new array in place of +=.
+        another node too: so the next makes a new array, instead of +=.
         """
         if not self.needs_grad:
             return
@@ -204,15 +206,15 @@ class Component:
 class Input(Component):
     """Data: set x.value = array before forward(), or at once: Input(array).
 
-    Floating-point numbers become `dtype`.  Integers (labels) stay integers, and
-    are refused by forward() where real numbers are meant.  The batch size may
-    change any time.  No gradient is computed.  Without a name it is called
-    after its first use: "Affine[3].x".
+    Floating-point numbers become `dtype`, without a copy if they are.  Integers
+    (labels) stay integers: forward() refuses them where real numbers are meant.
+    The batch size may change any time.  Without a name it is called after its
+    first use: "Affine[3].x".
 
     Raises ValueError for what is not numbers, and for an empty array.
     """
 
-    must_be_real = False    # True once a component could differentiate it
+    real_for = None         # the last component that could differentiate it
 
     def __init__(self, value=None, name=None):
         super().__init__()
@@ -237,10 +239,10 @@ class Input(Component):
         if self.value is None:
             raise TypeError("an Input has no value: set .value before forward()"
                             "\n" + facts(self, "forward"))
-        if self.must_be_real and self.value.dtype.kind != "f":
-            raise ValueError("an Input holds integers where real numbers are "
-                             "meant: divide images by 255, convert others with "
-                             ".astype(float) (or are these the labels?)\n"
+        if self.real_for and self.value.dtype.kind != "f":
+            raise ValueError(f"an Input holds integers, but {self.real_for} takes "
+                             "real numbers: divide images by 255, convert others "
+                             "with .astype(float) (or are these the labels?)\n"
                              + facts(self, "forward"))
 
 
@@ -264,7 +266,7 @@ class Param(Component):
 
     @value.setter
     def value(self, value):
-        if value is not self._value:    # as after w.value -= ..., done in place
+        if value is not self._value:    # w.value -= ... assigns the same array
             require_numbers(np.asarray(value), "a Param")
             array = np.array(value, dtype)
             require(array.shape == self._value.shape, f"a Param of shape "
@@ -310,15 +312,16 @@ class Affine(Component):
         return rows(dy).sum(axis=0)     # (B, H) -> (H,)
 
 
-class Sigmoid(Component):
-    """Logistic function, elementwise: y = 1 / (1 + exp(-x)).
+def sigmoid(x):
+    """Return 1 / (1 + exp(-x)), in a form in which nothing overflows."""
+    return 0.5 * (1 + np.tanh(0.5 * x))
 
-    Written as (1 + tanh(x / 2)) / 2, the same function, because
-    exp(-x) overflows for large negative x.
-    """
+
+class Sigmoid(Component):
+    """Logistic function, elementwise: y = 1 / (1 + exp(-x))."""
 
     def f(self, x):
-        return 0.5 * (1 + np.tanh(0.5 * x))
+        return sigmoid(x)
 
     def dx(self, dy, x):
         y = self.value
@@ -348,9 +351,8 @@ class CrossEntropy(Component):
 
     p (B, K), labels (B,) integers in 0..K-1  ->  y (B,)
 
-    A probability that has underflowed is refused: its loss or its gradient is
-    infinite, and with a floor under it would be those of another function.
-    Raises ValueError if that happens, or if a label is not a class number.
+    Raises ValueError if a label is not a class number, or its probability has
+    underflowed: the gradient is infinite, and clipped that of another function.
     """
 
     def f(self, p, labels):
@@ -398,12 +400,16 @@ class SoftmaxCrossEntropy(Component):
 # 4  Training
 # =============================================================================
 
-training = True     # for BatchNorm and Dropout; switched by evaluating()
+training = True     # switched by evaluating(); read it as edf.training
 
 
 @contextmanager
 def evaluating():
-    """Let BatchNorm and Dropout act as after training: with evaluating(): ..."""
+    """Let BatchNorm and Dropout act as after training.
+
+        with edf.evaluating():
+            edf.forward()
+    """
     global training
     before, training = training, False
     try:
@@ -411,6 +417,9 @@ def evaluating():
     finally:
         training = before
 
+
+# Starting values of a layer with fan_in inputs and fan_out outputs, from rng or
+# from another generator.
 
 def normal(fan_in, fan_out, sd=1.0, generator=None):
     """Return weights (fan_in, fan_out), normal with standard deviation sd."""
@@ -421,7 +430,7 @@ def xavier(fan_in, fan_out, generator=None):
     """Return weights (fan_in, fan_out), uniform in +-sqrt(3 / fan_in).
 
     Their variance is 1 / fan_in: a sum of fan_in products then varies as much
-    as one of its inputs.  This is what TTIC 31230 calls Xavier; for the rule of
+    as one of its inputs.  The course TTIC 31230 calls it Xavier; for the rule of
     the paper by Xavier Glorot see glorot.
     """
     half_width = np.sqrt(3 / fan_in)
@@ -455,7 +464,7 @@ class Optimiser:
     a term weight_decay |w|^2 / 2.
     """
 
-    decay_apart = False     # or w <- (1 - lr weight_decay) w, as AdamW does
+    decay_apart = False     # True for AdamW: w itself shrinks, not by the gradient
 
     def __init__(self, lr, weight_decay=0):
         self.lr, self.weight_decay = lr, weight_decay
@@ -463,20 +472,17 @@ class Optimiser:
 
     def step(self):
         """Move every Param that has a gradient; TypeError if none has one."""
-        learned = [param for param in params if param.grad is not None]
-        if not learned:
-            raise TypeError("no Param has a gradient: call backward first")
-        for param in learned:
+        for param in learned():
             grad = param.grad
             if self.decay_apart:
                 param.value *= 1 - self.lr * self.weight_decay
             elif self.weight_decay:
                 grad = grad + self.weight_decay * param.value
-            old = self.memory.setdefault(param, {})
-            param.value -= self.lr * self.direction(grad, old)
+            kept = self.memory.setdefault(param, {})
+            param.value -= self.lr * self.direction(grad, kept)
 
-    def direction(self, grad, old):
-        """Return d for this gradient; `old` keeps arrays from step to step."""
+    def direction(self, grad, kept):
+        """Return d for this gradient; `kept` is a dict for the next steps."""
         raise NotImplementedError(f"{type(self).__name__} defines no direction")
 
 
@@ -492,10 +498,10 @@ class SGD(Optimiser):
         super().__init__(lr, weight_decay)
         self.momentum, self.nesterov = momentum, nesterov
 
-    def direction(self, grad, old):
+    def direction(self, grad, kept):
         if not self.momentum:
             return grad
-        m = old["m"] = self.momentum * old.get("m", 0) + grad
+        m = kept["m"] = self.momentum * kept.get("m", 0) + grad
         return grad + self.momentum * m if self.nesterov else m
 
 
@@ -506,8 +512,8 @@ class AdaGrad(Optimiser):
         super().__init__(lr, weight_decay)
         self.eps = eps
 
-    def direction(self, grad, old):
-        v = old["v"] = old.get("v", 0) + grad ** 2
+    def direction(self, grad, kept):
+        v = kept["v"] = kept.get("v", 0) + grad ** 2
         return grad / (np.sqrt(v) + self.eps)
 
 
@@ -521,8 +527,8 @@ class RMSProp(Optimiser):
         super().__init__(lr, weight_decay)
         self.alpha, self.eps = alpha, eps
 
-    def direction(self, grad, old):
-        v = old["v"] = self.alpha * old.get("v", 0) + (1 - self.alpha) * grad ** 2
+    def direction(self, grad, kept):
+        v = kept["v"] = self.alpha * kept.get("v", 0) + (1 - self.alpha) * grad ** 2
         return grad / (np.sqrt(v) + self.eps)
 
 
@@ -538,11 +544,11 @@ class Adam(Optimiser):
         super().__init__(lr, weight_decay)
         self.betas, self.eps = betas, eps
 
-    def direction(self, grad, old):
+    def direction(self, grad, kept):
         beta1, beta2 = self.betas
-        t = old["t"] = old.get("t", 0) + 1
-        m = old["m"] = beta1 * old.get("m", 0) + (1 - beta1) * grad
-        v = old["v"] = beta2 * old.get("v", 0) + (1 - beta2) * grad ** 2
+        t = kept["t"] = kept.get("t", 0) + 1
+        m = kept["m"] = beta1 * kept.get("m", 0) + (1 - beta1) * grad
+        v = kept["v"] = beta2 * kept.get("v", 0) + (1 - beta2) * grad ** 2
         sd = np.sqrt(v / (1 - beta2 ** t))
         return m / (1 - beta1 ** t) / (sd + self.eps)
 
@@ -563,17 +569,25 @@ def clip_gradients(max_norm):
     """Scale all gradients of Params down to a joint norm of at most max_norm.
 
     Returns the norm before: the root of the sum of the squares of all entries.
+    Raises TypeError if no Param has a gradient.
     """
-    learned = [param for param in params if param.grad is not None]
-    squares = [np.square(param.grad, dtype=float).sum() for param in learned]
+    squares = [np.square(param.grad, dtype=float).sum() for param in learned()]
     norm = math.sqrt(sum(squares))
     if norm > max_norm:
-        for param in learned:
+        for param in learned():
             param.grad = param.grad * (max_norm / norm)
     return norm
 
 
-# Schedules: what to multiply the first learning rate by, in step 0, 1, 2, ...
+def learned():
+    """Return the Params that have a gradient; TypeError if none has one."""
+    found = [param for param in params if param.grad is not None]
+    if not found:
+        raise TypeError("no Param has a gradient: call backward first")
+    return found
+
+
+# Schedules, for step 0, 1, 2, ...: adam.lr = 0.001 * cosine_decay(step, steps)
 
 def step_decay(step, every, factor=0.1):
     """Return factor^(step // every): a drop after so many steps."""
@@ -618,8 +632,9 @@ def batches(*arrays, size, shuffle=False):
 def save(path):
     """Write every Param, by its name, and the statistics of BatchNorm to a file.
 
-    It is a .npz file, whatever the path is called.  At any time the path holds
-    the old file or the whole new one.
+    It is a .npz file, whatever the path is called.  If saving fails, an old
+    file stays as it was.  A Param without a name of its own is called after its
+    place in the graph ("Affine[3].w"): to load it, build that graph alike.
     Raises ValueError if two of them have the same name.
     """
     unfinished = f"{os.fspath(path)}.{os.getpid()}.unfinished"
@@ -677,11 +692,11 @@ def check_gradients(loss, *nodes, entries=1000, tolerance=1e-6):
     First each component between a Param and the loss, alone: it gets a random
     dy (a constant one hides mistakes), L is the sum of dy times its value, and
     v the value of an input.  Then the whole graph: L is the mean of loss.value,
-    and v the value of every Param, or of the components in `nodes`.  It is
-    computed in float64, and the graph is then put back as it was.  Of an array
-    with more than `entries` numbers only so many are tried, drawn at random.
-    Values at which a wrong formula is right hide it: take two rows or more, and
-    all of them different.
+    and v the value of every Param, or of the components in `nodes`.  At a kink
+    any slope between those of its two sides is right.  All is computed in
+    float64, and the graph is then put back as it was.  Of an array with more
+    than `entries` numbers only so many are tried, drawn at random.  Values at
+    which a wrong formula is right hide it: take two rows or more, all different.
 
     Returns {what was compared: largest error}; "Affine[3].dw" is the method dw
     of components[3].  Errors are relative to the largest entry of the gradient,
@@ -702,16 +717,17 @@ def check_gradients(loss, *nodes, entries=1000, tolerance=1e-6):
         got = got.ravel()[picks]
         want, jump, size = central_differences(run, node, picks)
         scale = max(abs(got).max(), abs(want).max(), 0.1 * size, 1e-3)
-        error = abs(got - want) / scale
+        at_kink = abs(jump) > 1e-3 * scale          # any slope between is right
+        error = abs(got - want) - np.where(at_kink, abs(jump) / 2, 0)
+        error = np.maximum(error, 0) / scale
         worst = error.argmax()
         errors[name] = float(error[worst])
         if not errors[name] <= tolerance:           # not: nan fails too
             entry = np.unravel_index(picks[worst], node.value.shape)
-            at_kink = abs(jump[worst]) > 1e-3 * scale
             fault(f"wrong gradient: {name} gives {got[worst]:.9g} at entry "
                   f"{tuple(map(int, entry))}, central differences give "
                   f"{want[worst]:.9g}" + (" (is a kink near? then change the "
-                  "values and check again)" if at_kink else ""), place)
+                  "values and check again)" if at_kink[worst] else ""), place)
 
     def check_alone(component):
         """Check what one component adds to its inputs, and that it adds it."""
@@ -733,7 +749,7 @@ def check_gradients(loss, *nodes, entries=1000, tolerance=1e-6):
         once = {node: node.grad for node in learned}
         component.backward()
         for node in learned:
-            slots = zip(component.names, component.arguments)
+            slots = component.arguments.items()
             method = " + ".join("d" + name for name, n in slots if n is node)
             if type(component).backward is not Component.backward:
                 method = "backward"
@@ -850,8 +866,8 @@ def signature(kind):
 def bind(component, args, options):
     """Return {name: argument} in the order of f; those of *xs are x0, x1, ...
 
-    Raises TypeError if f would not take them, or if one should be a component:
-    an array, or anything but a number for what f is differentiated by.
+    Raises TypeError if f would not take them, or if one that f is
+    differentiated by is neither a component of this graph nor a number.
     """
     kind = type(component)
     if "signature" not in vars(kind):
@@ -868,10 +884,11 @@ def bind(component, args, options):
         else:
             given[name] = argument
     for name, argument in given.items():
+        among_xs = name not in call.arguments
+        differentiated = hasattr(kind, "d" + name)
         number = isinstance(argument, numbers.Real)
-        if (isinstance(argument, (Component, np.ndarray, list))
-                or hasattr(kind, "d" + name) and not number
-                or name not in call.arguments):                 # one of *xs
+        if (isinstance(argument, Component) or among_xs
+                or differentiated and not number):
             require_member(argument, f"{name} of {kind.__name__}")
     return given
 
@@ -936,16 +953,18 @@ def label(component):
 def describe(component):
     """Return "Param w1 (4, 2)", or "Affine(x (3, 4), w (4, 2), b (2,))"."""
     def show(node):
-        if not isinstance(node, Component):         # an option
-            return repr(node.value)
         return "(no value yet)" if node.value is None else np.shape(node.value)
 
     kind = type(component).__name__
-    if not component.inputs:
-        name = component.name + " " if component.name else ""
-        return f"{kind} {name}{show(component)}"
-    arguments = zip(component.names, component.arguments)
-    return f"{kind}({', '.join(f'{name} {show(node)}' for name, node in arguments)})"
+    if not component.arguments:
+        return " ".join(filter(None, [kind, component.name, str(show(component))]))
+    shown = []
+    for name, node in component.arguments.items():
+        option = getattr(component, name)
+        shown.append(f"{name} {show(node)}" if isinstance(node, Component)
+                     else f"{name} {option.shape}" if isinstance(option, np.ndarray)
+                     else f"{name} {option!r}")
+    return f"{kind}({', '.join(shown)})"
 
 
 def facts(component, method):

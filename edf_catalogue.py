@@ -1,8 +1,8 @@
 """The catalogue of EDF: its components beyond the first, each as its formulas.
 
-They are names of edf (edf.ReLU, edf.Conv2d): import that, not this file.  Each is
-written as a component of your own would be, see edf.Component.  Formulas are of
-single entries, with the broadcasting of NumPy, where no shapes are given.
+They are names of edf (edf.ReLU, edf.Conv2d), whose last line imports this file.
+Each is written as a component of your own would be, see edf.Component.  Where a
+docstring gives no shapes, its formula holds for every entry.
 
 Not here, because they are other spellings of what is here: -x is Mul(x, -1), the
 square root x ** 0.5, |x| Maximum(x, -x), squeezing x[:, 0], unsqueezing x[:, None],
@@ -18,7 +18,7 @@ if "edf" not in sys.modules:
     raise ImportError("import edf instead: it brings this catalogue along")
 
 import edf
-from edf import Component, require, require_index, require_labels
+from edf import Component, require, require_index, require_labels, sigmoid
 
 # Arithmetic of entries, with NumPy's broadcasting.
 
@@ -100,7 +100,7 @@ class Maximum(Component):
 
 
 class Power(Component):
-    """Power with a constant exponent c: y = x^c.
+    """Power with a constant exponent: y = x^exponent.
 
     Raises ValueError where it is not defined: a root of a negative number, the
     inverse of 0; and where its derivative is not, that of a root at 0.
@@ -205,13 +205,14 @@ class Softplus(Component):
         return np.logaddexp(0, x)
 
     def dx(self, dy, x):
-        return dy * 0.5 * (1 + np.tanh(0.5 * x))
+        return dy * sigmoid(x)
 
 
 class GELU(Component):
-    """Gaussian error linear unit: y = x P(N(0, 1) <= x).
+    """Gaussian error linear unit: y = x p, p that a standard normal is below x.
 
-    NumPy has no error function; that of Python takes one number at a time.
+    NumPy has no error function, and that of Python takes one number at a time:
+    this is slow.  Source: Hendrycks and Gimpel 2016.
     """
 
     def f(self, x):
@@ -240,25 +241,32 @@ class LogSoftmax(Component):
 class SigmoidCrossEntropy(Component):
     """Loss of scores s of yes or no: y = -t log p - (1 - t) log(1 - p).
 
-    p = sigmoid(s), targets t in 0..1, both of any shape; written with
-    log(1 + exp(s)) - t s, the same function, which cannot overflow.
+    p = sigmoid(s), targets t from 0 to 1 of the shape of s; written as
+    max(s, 0) - t s + log(1 + exp(-|s|)), which is the same and cannot overflow.
+    Raises ValueError for other targets.
     """
 
     def f(self, scores, targets):
-        require(scores.shape == np.shape(targets), "one target for each score")
-        require(np.all((targets >= 0) & (targets <= 1)), "targets in 0..1")
+        require(scores.shape == np.shape(targets), "scores and targets must have "
+                f"one shape, got {scores.shape} and {np.shape(targets)}")
+        require(np.min(targets) >= 0 and np.max(targets) <= 1, "targets must be "
+                "from 0 to 1")
         rest = np.log1p(np.exp(-abs(scores)))
         return np.maximum(scores, 0) - scores * targets + rest
 
     def dscores(self, dy, scores, targets):
-        return dy * (0.5 * (1 + np.tanh(0.5 * scores)) - targets)
+        return dy * (sigmoid(scores) - targets)
 
 
 class SquaredError(Component):
-    """Squared difference: y = (x - t)^2, for targets t of the shape of x."""
+    """Squared difference: y = (x - t)^2, for targets t of the shape of x.
+
+    Raises ValueError if the shapes differ: broadcasting would mix examples.
+    """
 
     def f(self, x, targets):
-        require(x.shape == targets.shape, "x and targets must have one shape")
+        require(x.shape == np.shape(targets), "x and targets must have one shape,"
+                f" got {x.shape} and {np.shape(targets)}")
         return (x - targets) ** 2
 
     def dx(self, dy, x, targets):
@@ -330,7 +338,7 @@ def scatter(dy, shape, key):
 
 
 class Slice(Component):
-    """Part of an array: y = x[key], with any key of NumPy, such as (0, None)."""
+    """Part of an array: y = x[key], written like that, as x[:, 0] or x[[2, 2]]."""
 
     def f(self, x, key):
         return x[key]
@@ -354,6 +362,9 @@ class Embedding(Component):
     """Row of a table for every number: y = w[index].
 
     w (N, D), index (...) integers in 0..N-1  ->  y (..., D)
+
+    Cut y into steps, y[:, t], not the index: components hold real numbers.
+    Raises ValueError if there is no such row.
     """
 
     def f(self, w, index):
@@ -365,7 +376,7 @@ class Embedding(Component):
 
 
 class Reshape(Component):
-    """The same entries in another shape; one length may be -1: what is left."""
+    """The same entries in another shape: Reshape(x, (-1, 24)), -1 is what is left."""
 
     def f(self, x, shape):
         return x.reshape(shape)
@@ -427,10 +438,13 @@ class LayerNorm(Component):
     x (..., D), gamma (D,), beta (D,)  ->  y (..., D)
 
     sd = sqrt(variance + eps), of the D numbers of a row.
+    Raises ValueError if gamma or beta has another shape.
     Source: Ba, Kiros and Hinton 2016, eq. 4.
     """
 
     def f(self, x, gamma, beta, eps=1e-5):
+        require(np.shape(gamma) == np.shape(beta) == x.shape[-1:], "gamma and "
+                f"beta must have shape {x.shape[-1:]}, as the last axis of x")
         self.sd = np.sqrt(x.var(axis=-1, keepdims=True) + eps)      # (..., D) -> (..., 1)
         self.z = (x - x.mean(axis=-1, keepdims=True)) / self.sd
         return gamma * self.z + beta
@@ -448,11 +462,13 @@ class LayerNorm(Component):
 class BatchNorm(Component):
     """Features standardized over the batch, then scaled, as in LayerNorm.
 
-    x (B, D) or images (B, C, H, W), gamma and beta (D,) or (C,)  ->  y as x
+    x (B, D), gamma and beta (D,)  ->  y (B, D)
+    images x (B, C, H, W), gamma and beta (C,)  ->  y (B, C, H, W)
 
-    Every batch moves the running statistics (kept for after training) towards
-    its own, by the fraction momentum; their variance is the unbiased one.
-    Raises ValueError if it has one number a feature to train on.
+    Every batch moves the running statistics, which are used after training, by
+    the fraction `momentum` towards its own mean and variance (the latter with
+    n - 1 in place of n).  The name is PyTorch's; it is not that of SGD.
+    Raises ValueError if a batch has one number of each feature only.
     Source: Ioffe and Szegedy 2015, algorithms 1 and 2.
     """
 
@@ -460,14 +476,16 @@ class BatchNorm(Component):
     mean, variance = 0.0, 1.0
 
     def f(self, x, gamma, beta, momentum=0.1, eps=1e-5):
-        x = x.swapaxes(1, -1)                           # (B, C, H, W) -> (B, W, H, C)
+        x = x.swapaxes(1, -1)               # (B, C, H, W) -> (B, W, H, C), or x (B, D) itself
+        require(np.shape(gamma) == np.shape(beta) == x.shape[-1:], "gamma and "
+                f"beta must have shape {x.shape[-1:]}, as axis 1 of x")
         self.axes = tuple(range(x.ndim - 1)) if edf.training else None
         mean, variance = self.mean, self.variance
         if edf.training:
             mean, variance = x.mean(self.axes), x.var(self.axes)    # (B, W, H, C) -> (C,)
             n = x.size // mean.size
-            require(n > 1, "one number a feature has no variance: train on "
-                    "larger batches, or use it inside `with evaluating():`")
+            require(n > 1, "one number of each feature has no variance: train on "
+                    "larger batches, or run it inside `with edf.evaluating():`")
             self.mean = self.mean + momentum * (mean - self.mean)
             unbiased = variance * (n / (n - 1))
             self.variance = self.variance + momentum * (unbiased - self.variance)
@@ -493,8 +511,8 @@ class BatchNorm(Component):
 class Dropout(Component):
     """Zeros with probability p while training, the rest scaled: y = x m.
 
-    m is 0 or 1 / (1 - p), drawn anew in every forward(), and 1 on average, as
-    it is after training.  Raises ValueError unless 0 <= p < 1.
+    m is 0 or 1 / (1 - p), drawn anew in every forward(): 1 on average.  After
+    training y = x.  Raises ValueError unless 0 <= p < 1.
     Source: Srivastava et al. 2014.
     """
 
@@ -503,7 +521,7 @@ class Dropout(Component):
         self.m = 1.0
         if edf.training:
             kept = edf.rng.random(x.shape) >= p
-            self.m = kept / x.dtype.type(1 - p)
+            self.m = kept / x.dtype.type(1 - p)         # keeps float32
         return x * self.m
 
     def dx(self, dy, x, p):
@@ -511,10 +529,13 @@ class Dropout(Component):
 
 
 # Images (B, C, H, W), by windows: each is kh high, kw wide and `stride` from the
-# next, after `padding` empty pixels were put around the image.
+# next, after `padding` empty pixels were put around the image.  Pixel (0, 0) of
+# all windows at once is the image in steps of stride, image[:, :, ::2, ::2]; the
+# next pixel is the same, one column further: so there is a loop over the pixels
+# of a window only.
 
 def places(image, size, stride):
-    """Return, for each pixel of a window, the slices that it has in all windows."""
+    """Return one key for each pixel of a window: image[key] is it in all windows."""
     (kh, kw), (h, w) = size, image.shape[2:]
     require(kh <= h and kw <= w, f"a window {kh, kw} exceeds the image {h, w}")
     return [np.s_[:, :, i:h - kh + i + 1:stride, j:w - kw + j + 1:stride]
@@ -548,10 +569,14 @@ class Conv2d(Component):
 
     H' = (H + 2 padding - kh) // stride + 1, W' alike.  The kernel is not
     flipped.  w may start as he(C kh kw, O).T.reshape(O, C, kh, kw).
+    Raises ValueError if the shapes do not fit.
     """
 
     def f(self, x, w, b, stride=1, padding=0):
+        require(x.ndim == w.ndim == 4, "x must be (B, C, H, W) and w (O, C, kh, "
+                "kw): give images of one channel that axis, x[:, None]")
         require(x.shape[1] == w.shape[1], "x and w differ in channels (axis 1)")
+        require(b.shape == w.shape[:1], f"b must have shape {w.shape[:1]}")
         cut = windows(x, w.shape[2:], stride, padding)
         self.cut = cut.reshape(len(x), w[0].size, -1)           # (B, C kh kw, H' W')
         y = w.reshape(len(w), -1) @ self.cut + b[:, None]       # (O, C kh kw) @ (B, C kh kw, H' W')
@@ -572,36 +597,40 @@ class Conv2d(Component):
 
 
 class MaxPool2d(Component):
-    """Largest entry of every window; equal ones share dy.  stride: None is size.
+    """Largest entry of every window of size x size; equal ones share dy.
 
     x (B, C, H, W)  ->  y (B, C, H', W'), with H' and W' as in Conv2d
+
+    Without a stride the windows touch: it is the size.
+    Raises ValueError if a window could lie in the padding as a whole.
     """
 
     def f(self, x, size, stride=None, padding=0):
         require(padding <= size // 2, "padding may be half of the size at most")
-        self.cut = windows(x, (size, size), stride or size, padding, -np.inf)
+        self.cut = windows(x, (size, size), size if stride is None else stride, padding, -np.inf)
         return self.cut.max(axis=2)     # (B, C, kh kw, H', W') -> (B, C, H', W')
 
     def dx(self, dy, x, size, stride, padding):
         largest = self.cut == self.value[:, :, None]
         share = dy / largest.sum(axis=2, dtype=dy.dtype)
         return add_windows(share[:, :, None] * largest, x, (size, size),
-                           stride or size, padding)
+                           size if stride is None else stride, padding)
 
 
 class AvgPool2d(Component):
-    """Mean of every window, padding (of zeros) included.  stride: None is size.
+    """Mean of every window of size x size, the zeros of the padding included.
 
-    x (B, C, H, W)  ->  y (B, C, H', W'), with H' and W' as in Conv2d
+    x (B, C, H, W)  ->  y (B, C, H', W'), with H' and W' as in Conv2d; stride as
+    in MaxPool2d
     """
 
     def f(self, x, size, stride=None, padding=0):
-        return windows(x, (size, size), stride or size, padding).mean(axis=2)
+        return windows(x, (size, size), size if stride is None else stride, padding).mean(axis=2)
 
     def dx(self, dy, x, size, stride, padding):
         cut = np.broadcast_to((dy / size ** 2)[:, :, None],
                               (*dy.shape[:2], size ** 2, *dy.shape[2:]))
-        return add_windows(cut, x, (size, size), stride or size, padding)
+        return add_windows(cut, x, (size, size), size if stride is None else stride, padding)
 
 
 # a + b builds Add(a, b), and so on; a Python number may stand on either side.

@@ -171,8 +171,8 @@ def test_batch_norm_by_hand_equals_the_composed_one(float64):
 
 def test_batch_norm_needs_more_than_one_number_a_feature_to_train():
     edf.BatchNorm(Param(np.ones((1, 3))), Param(np.ones(3)), Param(np.zeros(3)))
-    with pytest.raises(ValueError, match="^one number a feature has no variance: train on larger "
-                                         "batches, or use it inside `with evaluating\\(\\):`\n"):
+    with pytest.raises(ValueError, match="^one number of each feature has no variance: train on "
+                                         "larger batches, or run it inside `with edf.eval"):
         edf.forward()
 
 
@@ -286,10 +286,10 @@ def test_a_small_loss_of_yes_or_no_keeps_its_digits():
     (lambda: Param([1.0, -1.0]) ** 0.5, "x must not be negative under a root"),
     (lambda: edf.Normalize(Param([[1.0, -1.0]])), "a row adds up to 0"),
     (lambda: edf.SquaredError(Param(np.ones((3, 1))), Input(np.ones(3))),
-     "x and targets must have one shape"),
+     "x and targets must have one shape, got (3, 1) and (3,)"),
     (lambda: edf.SigmoidCrossEntropy(Param(np.ones(3)), Input(np.ones((3, 1)))),
-     "one target for each score"),
-    (lambda: edf.SigmoidCrossEntropy(Param(np.ones(2)), Input([0.5, 2.0])), "targets in 0..1"),
+     "scores and targets must have one shape, got (3,) and (3, 1)"),
+    (lambda: edf.SigmoidCrossEntropy(Param(np.ones(2)), Input([0.5, 2.0])), "targets must be from 0 to 1"),
     (lambda: edf.MatMul(Param(np.ones(3)), Param(np.ones((3, 2)))),
      "a and b must be matrices (two axes)"),
     (lambda: edf.Embedding(Param(np.ones((4, 2))), Input([0, 4])),
@@ -302,6 +302,15 @@ def test_a_small_loss_of_yes_or_no_keeps_its_digits():
                         Param(np.ones(2))), "x and w differ in channels (axis 1)"),
     (lambda: edf.Conv2d(Param(np.ones((1, 1, 2, 4))), Param(np.ones((2, 1, 3, 3))),
                         Param(np.ones(2))), "a window (3, 3) exceeds the image (2, 4)"),
+    (lambda: edf.Conv2d(Param(np.ones((2, 5, 5))), Param(np.ones((4, 1, 3, 3))), Param(np.ones(4))),
+     "x must be (B, C, H, W) and w (O, C, kh, kw): give images of one channel that axis, "
+     "x[:, None]"),
+    (lambda: edf.Conv2d(Param(np.ones((1, 1, 5, 5))), Param(np.ones((4, 1, 3, 3))),
+                        Param(np.ones(1))), "b must have shape (4,)"),
+    (lambda: edf.BatchNorm(Param(np.ones((4, 3))), Param(np.ones(1)), Param(np.ones(3))),
+     "gamma and beta must have shape (3,), as axis 1 of x"),
+    (lambda: edf.LayerNorm(Param(np.ones((4, 3))), Param(np.ones(3)), Param(np.ones((4, 1)))),
+     "gamma and beta must have shape (3,), as the last axis of x"),
     (lambda: edf.MaxPool2d(Param(np.ones((1, 1, 4, 4))), 2, padding=2),
      "padding may be half of the size at most"),
 ])
@@ -335,6 +344,35 @@ def test_equal_ones_share_the_gradient():
         np.testing.assert_allclose(x.grad[0, 0], [[1 / 3, 1 / 3], [0, 1 / 3]], rtol=1e-6)
     run(edf.Sum(edf.Maximum(x, 2)))
     np.testing.assert_array_equal(x.grad[0, 0], [[0.5, 0.5], [0, 0.5]])
+
+
+def test_options_may_be_changed_after_building():
+    x = Param(np.ones((50, 50)))
+    dropout, leaky = edf.Dropout(x, 0.9), edf.LeakyReLU(-x, 0.1)
+    dropout.p, leaky.slope = 0.0, 0.5
+    run(edf.Sum(dropout + leaky))
+    assert (dropout.value == 1).all() and (leaky.value == -0.5).all()
+    assert (x.grad == 0.5).all()
+    assert repr(leaky) == "LeakyReLU(x (50, 50), slope 0.5)"
+
+
+def test_labels_and_indices_may_be_given_as_arrays():
+    scores = Param(uniform(3, 4))
+    labels = np.array([0, 3, 1])
+    losses = [edf.SoftmaxCrossEntropy(scores, given)
+              for given in (Input(labels), labels, labels.tolist())]
+    rows = edf.Embedding(scores, [[2, 0]])
+    edf.forward()
+    assert (losses[0].value == losses[1].value).all() and (losses[0].value == losses[2].value).all()
+    np.testing.assert_array_equal(rows.value, scores.value[[[2, 0]]])
+    assert repr(losses[1]) == "SoftmaxCrossEntropy(scores (3, 4), labels (3,))"
+
+
+def test_a_convolutional_network_can_be_checked_although_its_pools_have_ties():
+    # behind a ReLU, windows of zeros only: any slope between the two sides of a kink is right
+    x = Input(np.pad(uniform(2, 1, 4, 4), ((0, 0), (0, 0), (2, 2), (2, 2))))
+    y = edf.Conv2d(x, Param(uniform(3, 1, 3, 3)), Param(np.zeros(3)))
+    edf.check_gradients(edf.Sum(edf.MaxPool2d(edf.ReLU(y), 2)))
 
 
 def test_iterating_over_a_component_ends():

@@ -173,10 +173,24 @@ def test_an_engine_that_walks_the_list_forward_is_caught(monkeypatch):
         edf.check_gradients(loss)
 
 
-def test_a_kink_is_told_apart_from_a_mistake():
+@pytest.mark.parametrize("slope", [0.0, 0.3, 1.0])
+def test_at_a_kink_any_slope_between_its_sides_is_right(slope):
+    class Kinked(edf.ReLU):
+        def dx(self, dy, x):
+            return dy * np.where(x == 0, slope, x > 0)
+
+    edf.check_gradients(Kinked(Param([1.0, 0.0, -1.0])))
+
+
+@pytest.mark.parametrize("slope", [-0.5, 1.5])
+def test_at_a_kink_another_slope_is_wrong_and_the_kink_is_named(slope):
+    class Kinked(edf.ReLU):
+        def dx(self, dy, x):
+            return dy * np.where(x == 0, slope, x > 0)
+
     with pytest.raises(AssertionError, match=r"at entry \(1,\).* \(is a kink near\? then change "
                                              r"the values and check again\)"):
-        edf.check_gradients(edf.ReLU(Param([1.0, 0.0, -1.0])))
+        edf.check_gradients(Kinked(Param([1.0, 0.0, -1.0])))
 
 
 def test_it_returns_what_it_measured():

@@ -113,8 +113,8 @@ def test_an_input_never_set():
 def test_integer_images(kind):
     x = Input(np.zeros((2, 784), kind))
     Affine(x, Param(np.ones((784, 3))), Param(np.ones(3)))
-    refused(ValueError, "an Input holds integers where real numbers are meant: divide images by "
-            "255, convert others with .astype(float) (or are these the labels?)\n"
+    refused(ValueError, "an Input holds integers, but Affine[3] takes real numbers: divide images "
+            "by 255, convert others with .astype(float) (or are these the labels?)\n"
             "in forward of Input Affine[3].x (2, 784)\nbuilt: x = Input(np.zeros((2, 784), kind))", edf.forward)
 
 

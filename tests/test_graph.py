@@ -360,7 +360,8 @@ def test_components_print_as_what_they_are():
     assert repr([x, w, y]) == (
         "[Input Affine[3].x (no value yet), Param Affine[3].w (6, 3), "
         "Affine(x (no value yet), w (6, 3), b (3,))]")
-    assert repr(Param(1.0)) == "Param ()" and repr(Input(name="data")) == "Input data (no value yet)"
+    assert repr(Param(1.0)) == "Param ()"
+    assert repr(Input(name="data")) == "Input data (no value yet)"
     assert repr(edf.LeakyReLU(w, 0.2)) == "LeakyReLU(x (6, 3), slope 0.2)"
 
 
