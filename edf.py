@@ -1,4 +1,4 @@
-"""EDF: a deep-learning framework in one file.
+"""EDF: a deep-learning framework to read and to use.
 
 A network is a list of components in the order in which they were built:
 forward() walks the list, backward(loss) walks it in reverse, and every
@@ -42,6 +42,7 @@ import math
 import numbers
 import os
 import sys
+import zipfile
 from contextlib import contextmanager
 
 import numpy as np
@@ -80,10 +81,10 @@ def forward():
 def backward(loss):
     """Set the gradient of every component from the Params to the loss.
 
-    That is the gradient of the mean of loss.value: if it has one number for
-    each example, of the mean over the batch.  In reverse order a component
-    comes after all that use it, so by then its gradient is complete.  Of all
-    others, and of Inputs, grad stays None.  Call it before a value changes.
+    That is the gradient of the mean of loss.value, of its mean over the batch
+    if it has one number for each example.  In reverse order a component comes
+    after all that use it, so by then its gradient is complete.  Of all others,
+    and of Inputs, grad stays None.  Call it before a value changes.
 
     Raises TypeError if the loss is not in the graph, has no value yet, or does
     not depend on any Param.
@@ -120,12 +121,12 @@ class Component:
     all others are options, which f gets as they are.  For each input that
     gradients pass through, a method d<input> gets dy and then the same as f,
     and returns the gradient with respect to that input, of its shape.  y is
-    self.value there, and f may keep more on self.  Neither f nor a d-method
-    changes its arguments in place: other components hold the same arrays.
+    self.value there.  The arguments are attributes too, and f may keep more on
+    self under other names.  Neither f nor a d-method changes its arguments in
+    place: other components hold the same arrays.
 
-    The arguments are attributes too, under the same names.  A component that
-    does not fit this form overrides forward(), which sets value to an array,
-    and backward(), which calls add_grad() of its inputs.
+    A component that does not fit this form overrides forward(), which sets
+    value to an array, and backward(), which calls add_grad() of its inputs.
     """
 
     value = None        # set by forward()
@@ -137,6 +138,12 @@ class Component:
     name = None         # "Affine[3]": what components[3] is called
     statistics = ()     # which attributes save() keeps too
 
+    def __init_subclass__(cls):
+        whole = inspect.signature(cls.f)
+        cls.signature = whole.replace(parameters=[*whole.parameters.values()][1:])
+        if cls.__init__ is Component.__init__:
+            cls.__signature__ = cls.signature           # for help()
+
     def __init__(self, *args, **options):
         self.arguments = bind(self, args, options)
         self.number = len(components)
@@ -146,7 +153,7 @@ class Component:
             if isinstance(node, Component):
                 self.inputs += (node,)
                 node.name = node.name or f"{self.name}.{name}"
-                if hasattr(self, "d" + name):
+                if hasattr(self, "d" + name) or name not in self.signature.parameters:
                     node.real_for = self.name           # an Input checks that
         self.needs_grad = any(node.needs_grad for node in self.inputs)
         self.built = caller(self)
@@ -207,9 +214,8 @@ class Input(Component):
     """Data: set x.value = array before forward(), or at once: Input(array).
 
     Floating-point numbers become `dtype`, without a copy if they are.  Integers
-    (labels) stay integers: forward() refuses them where real numbers are meant.
-    The batch size may change any time.  Without a name it is called after its
-    first use: "Affine[3].x".
+    (labels) stay: forward() refuses them where real numbers are meant.  Without
+    a name it is called after its first use: "Affine[3].x".
 
     Raises ValueError for what is not numbers, and for an empty array.
     """
@@ -277,18 +283,11 @@ class Param(Component):
         pass
 
 
-def as_real(result):
-    """Return the result of a formula as `dtype`: a constant may be float64."""
-    if result is None:
-        raise TypeError("the formula returned None: is its return missing?")
-    return np.asarray(result, dtype)
-
-
 # =============================================================================
 # 3  The first functions
 # =============================================================================
 
-def rows(x):
+def as_matrix(x):
     """Return x as a matrix: (..., D) -> (B, D), with all other axes in one."""
     return x.reshape(-1, x.shape[-1])
 
@@ -306,10 +305,10 @@ class Affine(Component):
         return dy @ w.T                 # (B, H) @ (H, D) -> (B, D)
 
     def dw(self, dy, x, w, b):
-        return rows(x).T @ rows(dy)     # (D, B) @ (B, H) -> (D, H)
+        return as_matrix(x).T @ as_matrix(dy)   # (D, B) @ (B, H) -> (D, H)
 
     def db(self, dy, x, w, b):
-        return rows(dy).sum(axis=0)     # (B, H) -> (H,)
+        return as_matrix(dy).sum(axis=0)       # (B, H) -> (H,)
 
 
 def sigmoid(x):
@@ -360,6 +359,8 @@ class CrossEntropy(Component):
         picked = p[np.arange(len(labels)), labels]          # (B, K) -> (B,)
         require((picked >= np.finfo(dtype).tiny).all(), "a right class has "
                 "probability 0, nearly 0 or nan: use SoftmaxCrossEntropy")
+        require((picked < 1.001).all(), "a probability is greater than 1: if "
+                "these are scores use SoftmaxCrossEntropy")
         return -np.log(picked)
 
     def dp(self, dy, p, labels):
@@ -405,7 +406,7 @@ training = True     # switched by evaluating(); read it as edf.training
 
 @contextmanager
 def evaluating():
-    """Let BatchNorm and Dropout act as after training.
+    """Let BatchNorm and Dropout act as after training, within a with statement:
 
         with edf.evaluating():
             edf.forward()
@@ -569,10 +570,13 @@ def clip_gradients(max_norm):
     """Scale all gradients of Params down to a joint norm of at most max_norm.
 
     Returns the norm before: the root of the sum of the squares of all entries.
-    Raises TypeError if no Param has a gradient.
+    Raises TypeError if no Param has a gradient, ValueError if the norm is not
+    finite, or max_norm not positive.
     """
+    require(max_norm > 0, f"max_norm must be greater than 0, got {max_norm}")
     squares = [np.square(param.grad, dtype=float).sum() for param in learned()]
     norm = math.sqrt(sum(squares))
+    require(math.isfinite(norm), f"the norm of the gradients is {norm}")
     if norm > max_norm:
         for param in learned():
             param.grad = param.grad * (max_norm / norm)
@@ -637,11 +641,14 @@ def save(path):
     place in the graph ("Affine[3].w"): to load it, build that graph alike.
     Raises ValueError if two of them have the same name.
     """
+    arrays = {name: getattr(*place) for name, place in saved().items()}
     unfinished = f"{os.fspath(path)}.{os.getpid()}.unfinished"
     try:
         with open(unfinished, "wb") as file:
-            np.savez(file, **{name: getattr(owner, attribute) for name, (owner, attribute)
-                              in saved_arrays().items()})
+            with zipfile.ZipFile(file, "w") as archive:
+                for name, array in arrays.items():
+                    with archive.open(f"{name}.npy", "w", force_zip64=True) as part:
+                        np.lib.format.write_array(part, np.asarray(array))
             file.flush()
             os.fsync(file.fileno())
         os.replace(unfinished, path)
@@ -653,27 +660,33 @@ def save(path):
 def load(path):
     """Set every Param, and the statistics of BatchNorm, to what save() wrote.
 
-    Raises ValueError, before anything is changed, if the file has other names
-    or shapes than the graph, and says which.
+    Raises ValueError, before anything is changed, if the file is damaged, or
+    has other names or shapes than the graph, and says which.
     """
-    places = saved_arrays()
-    with np.load(path) as file:             # refuses pickled objects
-        arrays = dict(file)
+    try:
+        with open(path, "rb") as file, zipfile.ZipFile(file) as archive:
+            arrays = {}
+            for name in archive.namelist():
+                with archive.open(name) as part:
+                    arrays[name.removesuffix(".npy")] = np.lib.format.read_array(part)
+    except (ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise ValueError(f"{path} is not a whole file that save() wrote: {error}"
+                         ) from None
+    places = saved()
     wrong = [f"{name} is missing" for name in places if name not in arrays]
     wrong += [f"{name} is not in the graph" for name in arrays if name not in places]
     for name in arrays.keys() & places.keys():
-        owner, attribute = places[name]
-        array, shape = arrays[name], np.shape(getattr(owner, attribute))
-        if owner in params and array.shape != shape:
+        array, shape = arrays[name], np.shape(getattr(*places[name]))
+        if array.shape != shape and places[name][1] == "value":
             wrong.append(f"{name} has shape {array.shape}, not {shape}")
         if array.dtype.kind not in "fiu":
             wrong.append(f"{name} is an array of {array.dtype}, not of numbers")
     require(not wrong, f"{path} does not fit the graph: " + "; ".join(sorted(wrong)))
-    for name, (owner, attribute) in places.items():
-        setattr(owner, attribute, arrays[name].astype(dtype))
+    for name, place in places.items():
+        setattr(*place, arrays[name].astype(dtype))
 
 
-def saved_arrays():
+def saved():
     """Return {name: (component, attribute)} of all that save() keeps."""
     places = {}
     for component in components:
@@ -829,7 +842,6 @@ def central_differences(run, node, picks):
     return slopes.mean(axis=0), slopes[0] - slopes[1], size
 
 
-
 # What errors say.  The rule stands where it is broken; these add the facts.
 
 def require(condition, rule):
@@ -845,33 +857,17 @@ def fault(message, place):
     raise error
 
 
-def signature(kind):
-    """Return the signature of f of a class of components, without self.
-
-    Raises TypeError if an argument is keyword-only, or has the name of an
-    attribute that every component has.
-    """
-    whole = inspect.signature(kind.f)
-    arguments = list(whole.parameters.values())[1:]
-    for argument in arguments:
-        if hasattr(Component, argument.name):
-            raise TypeError(f"{kind.__name__}: an input needs another name than "
-                            f"{argument.name}, which every component has")
-        if argument.kind in (argument.KEYWORD_ONLY, argument.VAR_KEYWORD):
-            raise TypeError(f"{kind.__name__}: f gets its arguments by position, "
-                            f"so {argument.name} cannot be keyword-only")
-    return whole.replace(parameters=arguments)
-
-
 def bind(component, args, options):
     """Return {name: argument} in the order of f; those of *xs are x0, x1, ...
 
-    Raises TypeError if f would not take them, or if one that f is
-    differentiated by is neither a component of this graph nor a number.
+    Raises TypeError if f would not take them, if one is an array, or one that f
+    is differentiated by neither a component of this graph nor a number.
     """
-    kind = type(component)
-    if "signature" not in vars(kind):
-        kind.signature = signature(kind)
+    kind, parameters = type(component), type(component).signature.parameters
+    for name in parameters:
+        if hasattr(Component, name):
+            raise TypeError(f"{kind.__name__}: an input needs another name than "
+                            f"{name}, which every component has")
     try:
         call = kind.signature.bind(*args, **options)
     except TypeError as error:
@@ -879,16 +875,15 @@ def bind(component, args, options):
     call.apply_defaults()
     given = {}
     for name, argument in call.arguments.items():
-        if kind.signature.parameters[name].kind is inspect.Parameter.VAR_POSITIONAL:
+        if parameters[name].kind is parameters[name].VAR_POSITIONAL:
             given |= {f"x{i}": node for i, node in enumerate(argument)}
         else:
             given[name] = argument
     for name, argument in given.items():
-        among_xs = name not in call.arguments
-        differentiated = hasattr(kind, "d" + name)
-        number = isinstance(argument, numbers.Real)
-        if (isinstance(argument, Component) or among_xs
-                or differentiated and not number):
+        node = isinstance(argument, (Component, np.ndarray))
+        among_xs = name not in parameters
+        learned_from = hasattr(kind, "d" + name)
+        if node or among_xs or learned_from and not isinstance(argument, numbers.Real):
             require_member(argument, f"{name} of {kind.__name__}")
     return given
 
@@ -911,8 +906,10 @@ def require_member(node, role):
 def require_numbers(array, owner):
     """Raise ValueError unless an array holds numbers, and at least one."""
     if array.dtype.kind not in "fiu" or array.size == 0:
+        mask = ": convert a mask with .astype(float), or use it as a key, x[mask]"
         raise ValueError(f"{owner} takes numbers, and at least one; got an "
-                         f"array of {array.dtype} of shape {array.shape}")
+                         f"array of {array.dtype} of shape {array.shape}"
+                         + mask * (array.dtype == bool))
 
 
 def require_labels(labels, scores):
@@ -937,6 +934,13 @@ def require_index(index, count, rule):
                          f"{index.min()} to {index.max()}")
 
 
+def as_real(result):
+    """Return the result of a formula as `dtype`: a constant may be float64."""
+    if result is None:
+        raise TypeError("the formula returned None: is its return missing?")
+    return np.asarray(result, dtype)
+
+
 def derivative(component, name):
     """Return the method d<name>, or raise NotImplementedError without one."""
     if not hasattr(component, "d" + name):
@@ -958,12 +962,9 @@ def describe(component):
     kind = type(component).__name__
     if not component.arguments:
         return " ".join(filter(None, [kind, component.name, str(show(component))]))
-    shown = []
-    for name, node in component.arguments.items():
-        option = getattr(component, name)
-        shown.append(f"{name} {show(node)}" if isinstance(node, Component)
-                     else f"{name} {option.shape}" if isinstance(option, np.ndarray)
-                     else f"{name} {option!r}")
+    shown = [f"{name} {show(node)}" if isinstance(node, Component)
+             else f"{name} {getattr(component, name)!r}"
+             for name, node in component.arguments.items()]
     return f"{kind}({', '.join(shown)})"
 
 
@@ -986,5 +987,7 @@ def caller(component):
     return frame.f_code.co_filename, frame.f_lineno
 
 
-# The catalogue is written with the names above, and adds its own to them.
+# The catalogue is written with the names above, and adds its own to them.  It is
+# read again with this file: a class of before a reload would be no Component.
+sys.modules.pop("edf_catalogue", None)
 from edf_catalogue import *  # noqa: E402, F403

@@ -113,8 +113,9 @@ class Power(Component):
         return x ** exponent
 
     def dx(self, dy, x, exponent):
-        require(exponent >= 1 or np.all(x != 0), "the slope is infinite at 0")
-        return dy * exponent * x ** (exponent - 1)
+        require(exponent == 0 or exponent >= 1 or np.all(x != 0), "the slope is "
+                "infinite at 0")
+        return dy * exponent * x ** (exponent - 1 if exponent else 0)
 
 
 class Exp(Component):
@@ -142,6 +143,8 @@ class MatMul(Component):
     """Product of matrices: y = a b, for each of the leading axes.
 
     a (..., N, M), b (..., M, H)  ->  y (..., N, H)
+
+    Raises ValueError if one has fewer than two axes.
     """
 
     def f(self, a, b):
@@ -182,27 +185,27 @@ class LeakyReLU(Component):
     """Leaky ReLU: y = x if x > 0, else slope x; its derivative at 0 is slope."""
 
     def f(self, x, slope=0.01):
-        return np.where(x > 0, x, slope * x)
+        return np.maximum(x, 0) + slope * np.minimum(x, 0)
 
     def dx(self, dy, x, slope):
-        return np.where(x > 0, dy, slope * dy)
+        return dy * (x > 0) + slope * dy * (x <= 0)
 
 
 class ELU(Component):
     """Exponential linear unit: y = x if x > 0, else alpha (exp(x) - 1)."""
 
     def f(self, x, alpha=1.0):
-        return np.where(x > 0, x, alpha * np.expm1(np.minimum(x, 0)))
+        return np.maximum(x, 0) + alpha * np.expm1(np.minimum(x, 0))
 
     def dx(self, dy, x, alpha):
-        return dy * np.where(x > 0, 1, alpha * np.exp(np.minimum(x, 0)))
+        return dy * (x > 0) + alpha * np.exp(np.minimum(x, 0)) * dy * (x <= 0)
 
 
 class Softplus(Component):
     """Smooth ReLU: y = log(1 + exp(x)), with the logistic function as slope."""
 
     def f(self, x):
-        return np.logaddexp(0, x)
+        return np.maximum(x, 0) + np.log1p(np.exp(-abs(x)))     # nothing overflows
 
     def dx(self, dy, x):
         return dy * sigmoid(x)
@@ -331,7 +334,10 @@ class Normalize(Component):
 
 
 def scatter(dy, shape, key):
-    """Add every entry of dy at its place in zeros: the reverse of x[key]."""
+    """Add every entry of dy at its place in zeros: the reverse of x[key].
+
+    The key is one of arrays, or a tuple that holds some.
+    """
     dx = np.zeros(shape, dy.dtype)
     np.add.at(dx, key, dy)              # adds again where a place comes twice
     return dx
@@ -344,11 +350,21 @@ class Slice(Component):
         return x[key]
 
     def dx(self, dy, x, key):
-        return scatter(dy, x.shape, key)
+        keys = key if isinstance(key, tuple) else (key,)
+        if any(isinstance(part, (list, np.ndarray)) for part in keys):
+            return scatter(dy, x.shape, key)
+        dx = np.zeros_like(x)
+        dx[key] = dy                    # no place comes twice
+        return dx
 
 
 class Select(Component):
-    """One entry of every row: y_i = x_i[index_i].  x (B, K), index (B,) -> y (B,)."""
+    """One entry of every row: y_i = x_i[index_i].
+
+    x (B, K), index (B,) integers in 0..K-1  ->  y (B,)
+
+    Raises ValueError if there is no such entry.
+    """
 
     def f(self, x, index):
         require_labels(index, x)
@@ -445,8 +461,10 @@ class LayerNorm(Component):
     def f(self, x, gamma, beta, eps=1e-5):
         require(np.shape(gamma) == np.shape(beta) == x.shape[-1:], "gamma and "
                 f"beta must have shape {x.shape[-1:]}, as the last axis of x")
-        self.sd = np.sqrt(x.var(axis=-1, keepdims=True) + eps)      # (..., D) -> (..., 1)
-        self.z = (x - x.mean(axis=-1, keepdims=True)) / self.sd
+        centred = x - x.mean(axis=-1, keepdims=True)                # (..., D) - (..., 1)
+        variance = (centred ** 2).mean(axis=-1, keepdims=True)      # (..., D) -> (..., 1)
+        self.sd = np.sqrt(variance + eps)
+        self.z = centred / self.sd
         return gamma * self.z + beta
 
     def dx(self, dy, x, gamma, beta, eps):
@@ -468,7 +486,8 @@ class BatchNorm(Component):
     Every batch moves the running statistics, which are used after training, by
     the fraction `momentum` towards its own mean and variance (the latter with
     n - 1 in place of n).  The name is PyTorch's; it is not that of SGD.
-    Raises ValueError if a batch has one number of each feature only.
+    Raises ValueError if shapes do not fit, or a batch has one number of each
+    feature only.
     Source: Ioffe and Szegedy 2015, algorithms 1 and 2.
     """
 
@@ -479,6 +498,8 @@ class BatchNorm(Component):
         x = x.swapaxes(1, -1)               # (B, C, H, W) -> (B, W, H, C), or x (B, D) itself
         require(np.shape(gamma) == np.shape(beta) == x.shape[-1:], "gamma and "
                 f"beta must have shape {x.shape[-1:]}, as axis 1 of x")
+        require(np.shape(self.mean) in [(), x.shape[-1:]], "the running "
+                f"statistics have shape {np.shape(self.mean)}, not {x.shape[-1:]}")
         self.axes = tuple(range(x.ndim - 1)) if edf.training else None
         mean, variance = self.mean, self.variance
         if edf.training:
@@ -495,7 +516,7 @@ class BatchNorm(Component):
 
     def dx(self, dy, x, gamma, beta, momentum, eps):
         dz = dy.swapaxes(1, -1) * gamma
-        if self.axes:
+        if self.axes is not None:
             dx = through_standardizing(dz, self.z, self.sd, self.axes)
         else:                                           # mean and sd were constant
             dx = dz / self.sd
@@ -550,6 +571,10 @@ def pad(x, padding, fill=0):
 
 def windows(x, size, stride, padding, fill=0):
     """Return all windows of images: (B, C, H, W) -> (B, C, kh kw, H', W')."""
+    require(x.ndim == 4, "x must be images (B, C, H, W): x[:, None] gives "
+            "images of one channel that axis")
+    require(min(*size, stride) >= 1 and padding >= 0, "size and stride must be "
+            f"1 or more, padding 0 or more, got {size}, {stride}, {padding}")
     image = pad(x, padding, fill)
     return np.stack([image[at] for at in places(image, size, stride)], axis=2)
 
@@ -573,11 +598,10 @@ class Conv2d(Component):
     """
 
     def f(self, x, w, b, stride=1, padding=0):
-        require(x.ndim == w.ndim == 4, "x must be (B, C, H, W) and w (O, C, kh, "
-                "kw): give images of one channel that axis, x[:, None]")
+        require(w.ndim == 4, "w must be kernels (O, C, kh, kw)")
+        cut = windows(x, w.shape[2:], stride, padding)
         require(x.shape[1] == w.shape[1], "x and w differ in channels (axis 1)")
         require(b.shape == w.shape[:1], f"b must have shape {w.shape[:1]}")
-        cut = windows(x, w.shape[2:], stride, padding)
         self.cut = cut.reshape(len(x), w[0].size, -1)           # (B, C kh kw, H' W')
         y = w.reshape(len(w), -1) @ self.cut + b[:, None]       # (O, C kh kw) @ (B, C kh kw, H' W')
         return y.reshape(len(x), len(w), *cut.shape[3:])        # -> (B, O, H', W')
@@ -633,9 +657,16 @@ class AvgPool2d(Component):
         return add_windows(cut, x, (size, size), size if stride is None else stride, padding)
 
 
+def no_array(component, *args, **options):
+    """Raise TypeError: NumPy asks for an array in place of a component."""
+    raise TypeError(f"{component} is a component, not an array: NumPy takes its "
+                    ".value, and edf has functions of its own")
+
+
 # a + b builds Add(a, b), and so on; a Python number may stand on either side.
 # __array_ufunc__ = None makes NumPy leave `array * component` to us, and
 # __iter__ = None keeps Python from trying x[0], x[1], ... without end.
+Component.__array__ = no_array
 Component.__array_ufunc__ = Component.__iter__ = None
 Component.__add__ = lambda a, b: Add(a, b)
 Component.__radd__ = lambda b, a: Add(a, b)
@@ -649,4 +680,5 @@ Component.__matmul__ = lambda a, b: MatMul(a, b)
 Component.__rmatmul__ = lambda b, a: MatMul(a, b)
 Component.__pow__ = lambda x, exponent: Power(x, exponent)
 Component.__neg__ = lambda x: Mul(x, -1)
-Component.__getitem__ = lambda x, key: Slice(x, key)
+Component.__getitem__ = lambda x, key: Slice(
+    x, (key,) if isinstance(key, np.ndarray) else key)      # bare arrays are refused

@@ -163,7 +163,7 @@ CASES = [
     Case(edf.Maximum, anp.maximum, two_draws(BROADCAST[:-1], positive)),
     Case(edf.Maximum, anp.maximum, [[np.array([[1.0, 2, 3]]), np.array([[1.0, 3, 3], [2, 2, 1]])]]),
     *(Case(edf.Power, lambda x, c=c: x ** c, real(ANY_SHAPE, positive), {"exponent": c})
-      for c in (2, 3.0, 0.5, -1, -0.5, 1)),
+      for c in (2, 3.0, 0.5, -1, -0.5, 1, 0)),
     Case(edf.Power, lambda x: x ** 3, real(ANY_SHAPE), {"exponent": 3}),
     Case(edf.Exp, anp.exp, real(ANY_SHAPE)),
     Case(edf.Log, anp.log, real(ANY_SHAPE, positive)),

@@ -1,5 +1,6 @@
 """Wrong use is refused at once, with a message that says what to do: each is matched whole."""
 
+import inspect
 import re
 import traceback
 
@@ -91,7 +92,8 @@ def test_an_init_that_does_not_call_super():
     (np.zeros((0, 784)), "float64 of shape (0, 784)"),
     ("seven", "<U5 of shape ()"),
     (np.array([None, 1]), "object of shape (2,)"),
-    (np.array([True, False]), "bool of shape (2,)"),
+    (np.array([True, False]), "bool of shape (2,): convert a mask with .astype(float), or use it "
+                              "as a key, x[mask]"),
     (np.array([1j]), "complex128 of shape (1,)"),
     ([], "float64 of shape (0,)"),
 ])
@@ -115,7 +117,8 @@ def test_integer_images(kind):
     Affine(x, Param(np.ones((784, 3))), Param(np.ones(3)))
     refused(ValueError, "an Input holds integers, but Affine[3] takes real numbers: divide images "
             "by 255, convert others with .astype(float) (or are these the labels?)\n"
-            "in forward of Input Affine[3].x (2, 784)\nbuilt: x = Input(np.zeros((2, 784), kind))", edf.forward)
+            "in forward of Input Affine[3].x (2, 784)\nbuilt: x = Input(np.zeros((2, 784), kind))",
+            edf.forward)
 
 
 def test_a_param_keeps_its_shape():
@@ -299,20 +302,33 @@ def test_an_input_named_like_what_every_component_has(name):
             names["Mine"], Param(1.0))
 
 
-def test_a_keyword_only_argument_of_f():
-    class Mine(edf.Component):
-        def f(self, x, *, slope=1):
-            return slope * x
-
-    refused(TypeError, "Mine: f gets its arguments by position, so slope cannot be keyword-only",
-            Mine, Param(1.0))
-
-
 @pytest.mark.parametrize("build", [lambda x: Affine(x, 2, "three"), lambda x: ReLU(None),
                                    lambda x: edf.Concat(x, 3.0), lambda x: edf.Slice([1], 0)])
 def test_what_is_differentiated_by_is_a_component_or_a_number(build):
     with pytest.raises(TypeError, match="must be a component, not of type"):
         build(Param(1.0))
+
+
+@pytest.mark.parametrize("function", [np.mean, np.argmax, np.median, np.array, np.shape,
+                                      lambda x: np.where(x, 1, 2), lambda x: np.dot(x, x)])
+def test_numpy_gets_no_component_for_an_array(function):
+    x = Param(np.ones((2, 3)), name="x")
+    refused(TypeError, "Param x (2, 3) is a component, not an array: NumPy takes its .value, and "
+            "edf has functions of its own", function, x)
+    assert edf.components == [x]
+
+
+def test_scores_in_place_of_probabilities():
+    refused(ValueError, "a probability is greater than 1: if these are scores use "
+            "SoftmaxCrossEntropy\nin f of CrossEntropy(p (2, 2), labels (2,))\n"
+            "built: loss(node, Input(labels))", classify, [[3.0, 5], [4, 2]], [0, 1], CrossEntropy)
+
+
+def test_help_shows_the_arguments():
+    assert str(inspect.signature(Affine)) == "(x, w, b)"
+    assert str(inspect.signature(edf.Conv2d)) == "(x, w, b, stride=1, padding=0)"
+    assert str(inspect.signature(Input)) == "(value=None, name=None)"
+    assert str(inspect.signature(edf.Concat)) == "(*xs, axis=0)"
 
 
 def test_labels_that_a_param_leads_to():

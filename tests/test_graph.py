@@ -374,6 +374,13 @@ def test_the_program_in_the_docstring_runs_and_prints_what_it_says():
     assert (out.stdout, out.stderr) == ("[0 1 1 0]\n", "")
 
 
+def test_reloading_the_module():
+    program = ("import importlib, edf; importlib.reload(edf)\n"
+               "y = edf.ReLU(edf.Param(-1.0) + 3); edf.forward(); print(y.value)")
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True)
+    assert done.stdout == "2.0\n", done.stderr
+
+
 def test_the_first_hour_of_reading_is_350_lines():
     lines = (ROOT / "edf.py").read_text().splitlines()
     start, end = (next(i for i, line in enumerate(lines) if line.startswith(title))

@@ -19,9 +19,9 @@ from test_components import CASES, compare
 
 import edf
 
-# Calls that can be skipped: x.sum(...) and rows(x) both become x.
-SKIPPED = ["sum", "mean", "reshape", "swapaxes", "unbroadcast", "rows", "unreduce", "broadcast_to",
-           "argsort", "mod", "through_standardizing"]
+# Calls that can be skipped: x.sum(...) and as_matrix(x) both become x.
+SKIPPED = ["sum", "mean", "reshape", "swapaxes", "unbroadcast", "as_matrix", "unreduce",
+           "broadcast_to", "argsort", "mod", "through_standardizing"]
 
 
 def variants(node):
@@ -82,7 +82,7 @@ def survives(case):
 
 
 KINDS = list(dict.fromkeys(case.component for case in CASES))
-SHARED = [edf.rows, edf.unbroadcast, edf.unreduce, edf.scatter, edf.through_standardizing,
+SHARED = [edf.as_matrix, edf.unbroadcast, edf.unreduce, edf.scatter, edf.through_standardizing,
           edf.add_windows]
 
 

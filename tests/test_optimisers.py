@@ -167,6 +167,25 @@ def test_clipping_a_gradient_that_overflows_when_squared():
     np.testing.assert_allclose(w.grad, [0.6, 0.8], rtol=1e-6)
 
 
+@pytest.mark.parametrize("grad, norm, text", [
+    (1.0, 0, "max_norm must be greater than 0, got 0"),
+    (1.0, -1.0, "max_norm must be greater than 0, got -1.0"),
+    (np.nan, 1.0, "the norm of the gradients is nan"),
+    (np.inf, 1.0, "the norm of the gradients is inf")])
+def test_what_cannot_be_clipped_is_refused(grad, norm, text):
+    w = Param([1.0, 2.0])
+    w.grad = np.array([grad, 1.0])
+    with pytest.raises(ValueError) as caught:
+        edf.clip_gradients(norm)
+    assert str(caught.value) == text
+
+
+def test_clipping_before_backward_is_refused():
+    Param(1.0)
+    with pytest.raises(TypeError, match="^no Param has a gradient: call backward first$"):
+        edf.clip_gradients(1.0)
+
+
 def test_schedules():
     assert [edf.step_decay(step, every=2) for step in range(5)] == pytest.approx(
         [1, 1, 0.1, 0.1, 0.01])

@@ -135,9 +135,53 @@ def test_an_object_array_is_not_unpickled(tmp_path):
 
     np.savez(tmp_path / "w.npz", w=np.array([Trap()], object))
     Param(1.0, name="w")
-    with pytest.raises(ValueError, match="allow_pickle=False"):
+    with pytest.raises(ValueError, match="^.*w.npz is not a whole file that save\\(\\) wrote: "
+                                         "Object arrays cannot be loaded"):
         edf.load(tmp_path / "w.npz")
     assert os.listdir(tmp_path) == ["w.npz"]
+
+
+def test_a_damaged_file_is_refused(tmp_path):
+    w = Param(np.ones((20, 20)), name="w")
+    path = tmp_path / "w.npz"
+    edf.save(path)
+    whole = path.read_bytes()
+    w.value = np.zeros((20, 20))
+    changed = bytearray(whole)
+    changed[300] ^= 1
+    np.save(tmp_path / "plain.npy", np.ones((20, 20)))
+    for content in (whole[:-30], whole[:200], b"", b"not a file of arrays", bytes(changed),
+                    (tmp_path / "plain.npy").read_bytes()):
+        path.write_bytes(content)
+        with pytest.raises(ValueError, match=r"^.*w.npz is not a whole file that save\(\) wrote: "):
+            edf.load(path)
+        assert not w.value.any()
+    with pytest.raises(FileNotFoundError):
+        edf.load(tmp_path / "nowhere")
+
+
+def test_any_name_can_be_saved(tmp_path):
+    for name in "file", "allow_pickle", "a/b", "w.npy", "größe", "..":
+        Param(np.ones(2), name=name)
+    edf.save(tmp_path / "names")
+    for param in edf.params:
+        param.value = [0, 0]
+    edf.load(tmp_path / "names")
+    assert all(param.value.all() for param in edf.params)
+
+
+def test_statistics_of_another_shape_are_refused(tmp_path):
+    x, y = network((3, 4))
+    x.value = np.ones((5, 3)) * np.arange(5)[:, None]
+    edf.forward()
+    y.mean, y.variance = np.zeros(7), np.ones(7)
+    edf.save(tmp_path / "w")
+    edf.clear()
+    x, y = network((3, 4))
+    x.value = np.ones((5, 3))
+    edf.load(tmp_path / "w")
+    with pytest.raises(ValueError, match=r"^the running statistics have shape \(7,\), not \(4,\)"):
+        evaluated(y)
 
 
 def test_a_save_that_fails_leaves_the_old_file(tmp_path, monkeypatch):
@@ -146,12 +190,12 @@ def test_a_save_that_fails_leaves_the_old_file(tmp_path, monkeypatch):
     edf.save(path)
     w.value = 2.0
 
-    def full(file, **arrays):
+    def full(file, array):
         file.write(b"half of it")
         raise OSError("no space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(np, "savez", full)
+        patch.setattr(np.lib.format, "write_array", full)
         with pytest.raises(OSError, match="no space left"):
             edf.save(path)
     assert os.listdir(tmp_path) == ["model"]

@@ -8,7 +8,8 @@ from edf import SGD, Affine, CrossEntropy, Input, Param, Sigmoid, Softmax, Softm
 
 
 @pytest.mark.parametrize("start, sd", [
-    (edf.xavier, (1 / 300) ** 0.5), (edf.glorot, (2 / 700) ** 0.5), (edf.he, (2 / 300) ** 0.5)])
+    (edf.xavier, (1 / 300) ** 0.5), (edf.glorot, (2 / 700) ** 0.5), (edf.he, (2 / 300) ** 0.5),
+    (edf.normal, 1), (lambda *fans: edf.normal(*fans, sd=1e-4), 1e-4)])
 def test_starting_values(start, sd):
     w = start(300, 400)
     assert w.shape == (300, 400) and w.dtype == np.float32
@@ -47,7 +48,8 @@ def test_seed_keeps_the_generator():
     assert rng.random() == np.random.default_rng(3).random()
 
 
-@pytest.mark.parametrize("start", [edf.xavier, edf.glorot, edf.he])
+@pytest.mark.parametrize("start", [
+    edf.xavier, edf.glorot, edf.he, lambda *args: edf.normal(*args[:2], 0.1, *args[2:])])
 def test_another_generator_may_be_given(start):
     edf.seed(1)
     other = start(3, 4, np.random.default_rng(2))
