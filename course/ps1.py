@@ -14,8 +14,8 @@
 # # Problem set 1: backpropagation, and multi-layer perceptrons on MNIST
 #
 # You will build a neural network out of **components**, each of which can compute its value and
-# pass a gradient back, and train it to read handwritten digits. The framework is **EDF**, one
-# file that you can read in an hour: `edf.py`.
+# pass a gradient back, and train it to read handwritten digits. The framework is **EDF**, whose
+# engine is one file that you can read in an hour: `edf.py`.
 #
 # | | section | you write |
 # |---|---|---|
@@ -152,7 +152,7 @@ edf.clear()
 edf.seed(1)
 edf.dtype = np.float64          # digits to look at; networks below use float32
 
-a, b = edf.Param(2.0), edf.Param(-3.0)
+a, b = edf.Param(2.0, name="a"), edf.Param(-3.0, name="b")
 c = a * b                       # the same as edf.Mul(a, b)
 loss = c + a                    # edf.Add(c, a)
 edf.components
