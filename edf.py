@@ -42,7 +42,6 @@ import math
 import numbers
 import os
 import sys
-import zipfile
 from contextlib import contextmanager
 
 import numpy as np
@@ -641,6 +640,8 @@ def save(path):
     place in the graph ("Affine[3].w"): to load it, build that graph alike.
     Raises ValueError if two of them have the same name.
     """
+    import zipfile  # here and in load, as it takes longer to import than EDF
+
     arrays = {name: getattr(*place) for name, place in saved().items()}
     unfinished = f"{os.fspath(path)}.{os.getpid()}.unfinished"
     try:
@@ -663,6 +664,8 @@ def load(path):
     Raises ValueError, before anything is changed, if the file is damaged, or
     has other names or shapes than the graph, and says which.
     """
+    import zipfile
+
     try:
         with open(path, "rb") as file, zipfile.ZipFile(file) as archive:
             arrays = {}

@@ -3,7 +3,7 @@
 Every d-method, every backward that a component has of its own, and every function that they share
 is changed in one place at a time: a sign, a term or a factor dropped, a sum skipped, a transpose
 forgotten, += made =.  Each such mutant runs through the rows of the table until one fails; one that
-passes them all fails here.  `python tests/test_mutants.py` counts them.
+passes them all fails here.  `PYTHONPATH=. python tests/test_mutants.py` counts them.
 """
 
 import ast
