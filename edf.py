@@ -23,8 +23,8 @@ component adds its share to the gradients of its inputs.
         sgd.step()
     print(scores.value.argmax(axis=1))              # [0 1 1 0]
 
-Components are combined with operators too: h + y builds Add(h, y), and so do
-- * / @ ** and h[:, 0] build others.
+Operators build components too: h + y is Add(h, y); there are - * / @ ** and
+h[:, 0] besides.  The batch size may change from one forward() to the next.
 
 Letters in shapes: B examples in a batch, D numbers for each of them at the
 input of a layer, H at its output, K classes; M and N where none of these is
@@ -134,12 +134,12 @@ class Component:
     arguments = {}      # {name: argument of f}, inputs and options
     inputs = ()         # those of the arguments that are components
     number = -1         # its place in components, once it is there
+    built = None        # where: a path and a line
     name = None         # "Affine[3]": what components[3] is called
     statistics = ()     # which attributes save() keeps too
 
     def __init_subclass__(cls):
-        whole = inspect.signature(cls.f)
-        cls.signature = whole.replace(parameters=[*whole.parameters.values()][1:])
+        cls.signature = inspect.signature(cls.f.__get__(0))     # without self
         if cls.__init__ is Component.__init__:
             cls.__signature__ = cls.signature           # for help()
 
@@ -152,7 +152,7 @@ class Component:
             if isinstance(node, Component):
                 self.inputs += (node,)
                 node.name = node.name or f"{self.name}.{name}"
-                if hasattr(self, "d" + name) or name not in self.signature.parameters:
+                if hasattr(self, "d" + name) or name not in type(self).signature.parameters:
                     node.real_for = self.name           # an Input checks that
         self.needs_grad = any(node.needs_grad for node in self.inputs)
         self.built = caller(self)
