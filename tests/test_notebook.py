@@ -85,6 +85,24 @@ def run_here(cells, namespace):
     plt.close("all")
 
 
+@pytest.fixture(scope="module")
+def after_setup(source, little_files):
+    """The names that section 0 leaves behind: it has no exercise, so it runs once."""
+    matplotlib.use("Agg")
+    setup = sections(source)[0]
+    assert not any("SOLUTION" in cell for cell in setup)
+    namespace = {}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MNIST_DIR", str(little_files))
+        run_here(setup, namespace)
+    return namespace
+
+
+@pytest.fixture
+def namespace(after_setup):
+    return dict(after_setup)
+
+
 def outcomes(text):
     """Return what the checks said: {exercise: the beginning of the sentence}."""
     said = re.findall(r"^(\w+): (not done yet|not right yet|public checks passed)", text, re.M)
@@ -193,13 +211,12 @@ def test_both_versions_run_in_jupyter(version, outcome, little_data, request):
                         tool.last_words(executed))
 
 
-def test_every_section_runs_after_the_first_alone(solved, student, little_data, monkeypatch):
-    matplotlib.use("Agg")
+def test_every_section_runs_after_the_first_alone(solved, student, after_setup):
     for version in solved, student:
-        first, *others = sections(version)
+        _, *others = sections(version)
         assert len(others) == 5
         for cells in others:
-            run_here(first + cells, {})
+            run_here(cells, dict(after_setup))
 
 
 RIGHT = {                   # exercise: a line of its answer, the section, the class of EDF
@@ -257,16 +274,14 @@ WRONG = [                   # exercise, what a student writes instead, what the 
 
 @pytest.mark.parametrize("exercise, answer, message", WRONG)
 def test_a_wrong_answer_is_located_and_nobody_is_stuck(exercise, answer, message, solved,
-                                                       little_data, capsys):
-    matplotlib.use("Agg")
+                                                       namespace, capsys):
     right, number, library = RIGHT[exercise]
     name = exercise.removesuffix(".f")
     parts = sections(solved)
     cells = parts[number] if number < 5 else parts[number][:3]      # up to the check of 5.1
     wrong = [re.sub(rf"{re.escape(right)}.*", lambda _: answer, cell) for cell in cells]
     assert wrong != cells
-    namespace = {}
-    run_here(parts[0] + wrong, namespace)
+    run_here(wrong, namespace)
     text = capsys.readouterr().out
     goes_on = rf" \(going on with EDF's {library}\)" if library else ".*"
     assert re.search(rf"^{name}: not right yet: {message}{goes_on}$", text, re.M), text
@@ -275,29 +290,26 @@ def test_a_wrong_answer_is_located_and_nobody_is_stuck(exercise, answer, message
         assert namespace[library] is getattr(edf, library)
 
 
-def test_a_half_done_exercise_is_not_done_yet(solved, little_data, capsys):
-    setup, _, _, activations, *_ = sections(solved)
+def test_a_half_done_exercise_is_not_done_yet(solved, namespace, capsys):
+    activations = sections(solved)[3]
     stub = "        # YOUR CODE HERE\n        raise NotImplementedError()"
-    run_here(setup + [cell.replace(RIGHT["MyReLU"][0], stub) for cell in activations], {})
+    run_here([cell.replace(RIGHT["MyReLU"][0], stub) for cell in activations], namespace)
     text = capsys.readouterr().out
     assert "MyReLU: not done yet (going on with EDF's ReLU)\n" in text
     assert outcomes(text)["MyTanh"] == "public checks passed"
 
 
-def test_a_check_can_be_run_again(student, solved, little_data, capsys):
-    setup, _, _, activations, *_ = sections(student)
-    namespace = {}
-    run_here(setup + activations, namespace)
+def test_a_check_can_be_run_again(student, solved, namespace, capsys):
+    activations = sections(student)[3]
+    run_here(activations, namespace)
     run_here(activations, namespace)            # the name ReLU is EDF's by now: still not done
     assert outcomes(capsys.readouterr().out)["MyReLU"] == "not done yet"
     run_here(sections(solved)[3], namespace)
     assert namespace["ReLU"].__name__ == "MyReLU"
 
 
-def test_the_evaluation_measures_the_data_it_is_handed(solved, little_data):
-    namespace = {}
-    setup, *_, perceptrons = sections(solved)
-    run_here(setup + perceptrons[:5], namespace)
+def test_the_evaluation_measures_the_data_it_is_handed(solved, namespace):
+    run_here(sections(solved)[-1][:5], namespace)
     net, error_rate = namespace["net"], namespace["error_rate"]
     data = mnist_loader.load("digits")
     for images in data.train_images[:50], data.test_images[:70]:
