@@ -192,7 +192,10 @@ class LeakyReLU(Component):
 
 
 class ELU(Component):
-    """Exponential linear unit: y = x if x > 0, else alpha (exp(x) - 1)."""
+    """Exponential linear unit: y = x if x > 0, else alpha (exp(x) - 1).
+
+    Source: Clevert, Unterthiner and Hochreiter 2016, eq. 15.
+    """
 
     def f(self, x, alpha=1.0):
         return np.maximum(x, 0) + alpha * np.expm1(np.minimum(x, 0))
@@ -231,7 +234,13 @@ class GELU(Component):
 # Losses, and what they are made of.
 
 class LogSoftmax(Component):
-    """Logarithms of the softmax of rows: y_i = x_i - log sum_j exp(x_j)."""
+    """Logarithms of the softmax of rows: y_i = x_i - log sum_j exp(x_j).
+
+    x (..., K)  ->  y (..., K)
+
+    All of a row depend on each x_i, through the sum: dx_i = dy_i - p_i sum_j dy_j,
+    where p = exp(y) is the softmax.
+    """
 
     def f(self, x):
         shifted = x - x.max(axis=-1, keepdims=True)             # (..., K) - (..., 1) -> (..., K)
@@ -321,7 +330,10 @@ class Max(Component):
 class Normalize(Component):
     """Rows divided by their sum s: y_i = x_i / s.
 
-    x (..., K)  ->  y (..., K).  Raises ValueError if a row adds up to 0.
+    x (..., K)  ->  y (..., K)
+
+    All of a row depend on each x_i, through s: dx_i = (dy_i - sum_j dy_j y_j) / s.
+    Raises ValueError if a row adds up to 0.
     """
 
     def f(self, x):

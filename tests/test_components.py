@@ -409,6 +409,25 @@ def test_the_fused_loss_equals_the_composed_one(float64):
 
 # Extreme inputs: exact, or refused.
 
+@pytest.mark.parametrize("size", [0.0, 1e-38, 1e4])
+@pytest.mark.parametrize("case, arrays", RUNS)
+def test_extreme_inputs_are_finite_or_refused(case, arrays, size):
+    edf.dtype = np.float32
+    arrays = [size * np.sign(a) if a.dtype.kind == "f" else a for a in arrays]
+    y, nodes = build(case, arrays)
+    try:
+        run(edf.Sum(y))
+    except ValueError:
+        assert case.component in (edf.Div, edf.Log, edf.Power, edf.Normalize, edf.CrossEntropy,
+                                  edf.SigmoidCrossEntropy)
+    except RuntimeWarning:              # of NumPy: the true result exceeds float32
+        assert case.component in (edf.Exp, edf.Power, edf.Div)
+    else:
+        for array in (y.value, *(node.grad for node in nodes if node.needs_grad)):
+            assert np.isfinite(array).all()
+
+
+
 @pytest.mark.parametrize("component, x, y, dx", [
     (edf.Sigmoid, [-1000, -30, 30, 1000], [0, 9.357623e-14, 1, 1], [0, 9.357623e-14, 0, 0]),
     (edf.Tanh, [-1000, 0, 1000], [-1, 0, 1], [0, 1, 0]),
