@@ -656,11 +656,13 @@ class MaxPool2d(Component):
 class AvgPool2d(Component):
     """Mean of every window of size x size, the zeros of the padding included.
 
-    x (B, C, H, W)  ->  y (B, C, H', W'), with H' and W' as in Conv2d; stride as
-    in MaxPool2d
+    x (B, C, H, W)  ->  y (B, C, H', W'), with H' and W' as in Conv2d
+
+    Stride and errors are as in MaxPool2d.
     """
 
     def f(self, x, size, stride=None, padding=0):
+        require(padding <= size // 2, "padding may be half of the size at most")
         return windows(x, (size, size), size if stride is None else stride, padding).mean(axis=2)
 
     def dx(self, dy, x, size, stride, padding):
