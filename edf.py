@@ -31,9 +31,10 @@ input of a layer, H at its output, K classes; M and N where none of these is
 meant.  In formulas x, w, b are values, y is the result, and dy is the gradient
 of the mean of the loss with respect to y: an array of the shape of y.
 
-The components beyond the first are in edf_catalogue.py, and are names of this
-module like the others.  What only serves to refuse wrong use and to word the
-errors (require, facts and their like) stands at the end of the file.
+The components beyond the first are in edf_catalogue.py, check_gradients is in
+edf_check.py: both are names of this module like the others.  What only serves
+to refuse wrong use and to word the errors (require, facts and their like)
+stands at the end of the file.
 """
 
 import inspect
@@ -152,7 +153,7 @@ class Component:
             if isinstance(node, Component):
                 self.inputs += (node,)
                 node.name = node.name or f"{self.name}.{name}"
-                if hasattr(self, "d" + name) or name not in type(self).signature.parameters:
+                if hasattr(self, "d" + name):
                     node.real_for = self.name           # an Input checks that
         self.needs_grad = any(node.needs_grad for node in self.inputs)
         self.built = caller(self)
@@ -164,8 +165,8 @@ class Component:
 
     def values(self):
         """Return what f gets: the values of the inputs, and the options."""
-        return [node.value if isinstance(node, Component) else getattr(self, name)
-                for name, node in self.arguments.items()]
+        return [a.value if isinstance(a, Component) else getattr(self, name)
+                for name, a in self.arguments.items()]
 
     def forward(self):
         """Set value to f of the values of the inputs."""
@@ -245,10 +246,10 @@ class Input(Component):
             raise TypeError("an Input has no value: set .value before forward()"
                             "\n" + facts(self, "forward"))
         if self.real_for and self.value.dtype.kind != "f":
-            raise ValueError(f"an Input holds integers, but {self.real_for} takes "
-                             "real numbers: divide images by 255, convert others "
-                             "with .astype(float) (or are these the labels?)\n"
-                             + facts(self, "forward"))
+            raise ValueError(f"an Input holds integers, but {self.real_for} "
+                             "takes real numbers: divide images by 255, or "
+                             "convert with .astype(float) (or are these the "
+                             "labels?)\n" + facts(self, "forward"))
 
 
 class Param(Component):
@@ -430,8 +431,8 @@ def xavier(fan_in, fan_out, generator=None):
     """Return weights (fan_in, fan_out), uniform in +-sqrt(3 / fan_in).
 
     Their variance is 1 / fan_in: a sum of fan_in products then varies as much
-    as one of its inputs.  The course TTIC 31230 calls it Xavier; for the rule of
-    the paper by Xavier Glorot see glorot.
+    as one of its inputs.  The course TTIC 31230 calls it Xavier; for the rule
+    of the paper by Xavier Glorot see glorot.
     """
     half_width = np.sqrt(3 / fan_in)
     w = (generator or rng).uniform(-half_width, half_width, (fan_in, fan_out))
@@ -439,19 +440,20 @@ def xavier(fan_in, fan_out, generator=None):
 
 
 def glorot(fan_in, fan_out, generator=None):
-    """Return normal weights (fan_in, fan_out) of variance 2 / (fan_in + fan_out).
+    """Return weights (fan_in, fan_out), normal.
 
-    That keeps the variance of the values and that of the gradients about level
-    from layer to layer.  Source: Glorot and Bengio 2010, eq. 12.
+    Their variance is 2 / (fan_in + fan_out), which keeps that of the values and
+    that of the gradients about level from layer to layer.
+    Source: Glorot and Bengio 2010, eq. 12.
     """
     return normal(fan_in, fan_out, np.sqrt(2 / (fan_in + fan_out)), generator)
 
 
 def he(fan_in, fan_out, generator=None):
-    """Return normal weights (fan_in, fan_out) of variance 2 / fan_in.
+    """Return weights (fan_in, fan_out), normal.
 
-    For ReLU, which halves the mean square of a symmetric input.
-    Source: He et al. 2015, eq. 10.
+    Their variance is 2 / fan_in: for ReLU, which halves the mean square of a
+    symmetric input.  Source: He et al. 2015, eq. 10.
     """
     return normal(fan_in, fan_out, np.sqrt(2 / fan_in), generator)
 
@@ -464,7 +466,7 @@ class Optimiser:
     a term weight_decay |w|^2 / 2.
     """
 
-    decay_apart = False     # True for AdamW: w itself shrinks, not by the gradient
+    decay_apart = False     # True for AdamW: w shrinks apart from the gradient
 
     def __init__(self, lr, weight_decay=0):
         self.lr, self.weight_decay = lr, weight_decay
@@ -494,7 +496,8 @@ class SGD(Optimiser):
     """
 
     def __init__(self, lr, momentum=0, nesterov=False, weight_decay=0):
-        require(momentum or not nesterov, "nesterov needs a momentum, such as 0.9")
+        require(momentum or not nesterov, "nesterov needs a momentum, such as "
+                "0.9")
         super().__init__(lr, weight_decay)
         self.momentum, self.nesterov = momentum, nesterov
 
@@ -506,7 +509,10 @@ class SGD(Optimiser):
 
 
 class AdaGrad(Optimiser):
-    """d = grad / (sqrt(v) + eps), v <- v + grad^2.  Source: Duchi et al. 2011."""
+    """Steps that shrink with all gradients so far: d = grad / (sqrt(v) + eps).
+
+    v <- v + grad^2.  Source: Duchi, Hazan and Singer 2011.
+    """
 
     def __init__(self, lr=0.01, eps=1e-10, weight_decay=0):
         super().__init__(lr, weight_decay)
@@ -518,8 +524,9 @@ class AdaGrad(Optimiser):
 
 
 class RMSProp(Optimiser):
-    """d = grad / (sqrt(v) + eps), v <- alpha v + (1 - alpha) grad^2.
+    """Steps of like size for all numbers: d = grad / (sqrt(v) + eps).
 
+    v <- alpha v + (1 - alpha) grad^2, the running mean of grad^2.
     Source: Tieleman and Hinton 2012, lecture 6.5.
     """
 
@@ -528,12 +535,13 @@ class RMSProp(Optimiser):
         self.alpha, self.eps = alpha, eps
 
     def direction(self, grad, kept):
-        v = kept["v"] = self.alpha * kept.get("v", 0) + (1 - self.alpha) * grad ** 2
+        alpha = self.alpha
+        v = kept["v"] = alpha * kept.get("v", 0) + (1 - alpha) * grad ** 2
         return grad / (np.sqrt(v) + self.eps)
 
 
 class Adam(Optimiser):
-    """d = m' / (sqrt(v') + eps), from running means of grad and of grad^2.
+    """RMSProp with momentum: d = m' / (sqrt(v') + eps).
 
     m <- beta1 m + (1 - beta1) grad,  v <- beta2 v + (1 - beta2) grad^2; as both
     start at 0, m' = m / (1 - beta1^t) and v' = v / (1 - beta2^t) in step t.
@@ -554,14 +562,16 @@ class Adam(Optimiser):
 
 
 class AdamW(Adam):
-    """Adam with weight decay apart from the gradient: w <- (1 - lr decay) w first.
+    """Adam with weight decay apart from the gradient.
 
+    First w <- (1 - lr weight_decay) w, then the step of Adam.
     Source: Loshchilov and Hutter 2019, algorithm 2.
     """
 
     decay_apart = True
 
-    def __init__(self, lr=0.001, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.01):
+    def __init__(self, lr=0.001, betas=(0.9, 0.999), eps=1e-8,
+                 weight_decay=0.01):
         super().__init__(lr, betas, eps, weight_decay)
 
 
@@ -633,11 +643,11 @@ def batches(*arrays, size, shuffle=False):
 # =============================================================================
 
 def save(path):
-    """Write every Param, by its name, and the statistics of BatchNorm to a file.
+    """Write every Param, by its name, and the statistics of BatchNorm.
 
-    It is a .npz file, whatever the path is called.  If saving fails, an old
-    file stays as it was.  A Param without a name of its own is called after its
-    place in the graph ("Affine[3].w"): to load it, build that graph alike.
+    The file is a .npz file, whatever the path is called.  If saving fails, an
+    old file stays as it was.  A Param without a name of its own is called after
+    its place in the graph ("Affine[3].w"): to load it, build that graph alike.
     Raises ValueError if two of them have the same name.
     """
     import zipfile  # here and in load, as it takes longer to import than EDF
@@ -648,7 +658,8 @@ def save(path):
         with open(unfinished, "wb") as file:
             with zipfile.ZipFile(file, "w") as archive:
                 for name, array in arrays.items():
-                    with archive.open(f"{name}.npy", "w", force_zip64=True) as part:
+                    entry = zipfile.ZipInfo(name + ".npy")
+                    with archive.open(entry, "w", force_zip64=True) as part:
                         np.lib.format.write_array(part, np.asarray(array))
             file.flush()
             os.fsync(file.fileno())
@@ -669,22 +680,25 @@ def load(path):
     try:
         with open(path, "rb") as file, zipfile.ZipFile(file) as archive:
             arrays = {}
-            for name in archive.namelist():
-                with archive.open(name) as part:
-                    arrays[name.removesuffix(".npy")] = np.lib.format.read_array(part)
+            for entry in archive.namelist():
+                name = entry.removesuffix(".npy")
+                with archive.open(entry) as part:
+                    arrays[name] = np.lib.format.read_array(part)   # no pickle
     except (ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise ValueError(f"{path} is not a whole file that save() wrote: {error}"
-                         ) from None
+        raise ValueError(f"{path} is not a whole file that save() wrote: "
+                         f"{error}") from None
     places = saved()
     wrong = [f"{name} is missing" for name in places if name not in arrays]
-    wrong += [f"{name} is not in the graph" for name in arrays if name not in places]
+    wrong += [f"{name} is not in the graph" for name in arrays
+              if name not in places]
     for name in arrays.keys() & places.keys():
         array, shape = arrays[name], np.shape(getattr(*places[name]))
         if array.shape != shape and places[name][1] == "value":
             wrong.append(f"{name} has shape {array.shape}, not {shape}")
         if array.dtype.kind not in "fiu":
             wrong.append(f"{name} is an array of {array.dtype}, not of numbers")
-    require(not wrong, f"{path} does not fit the graph: " + "; ".join(sorted(wrong)))
+    wrong = "; ".join(sorted(wrong))
+    require(not wrong, f"{path} does not fit the graph: {wrong}")
     for name, place in places.items():
         setattr(*place, arrays[name].astype(dtype))
 
@@ -694,155 +708,12 @@ def saved():
     places = {}
     for component in components:
         kept = {f"{label(component)}.{a}": a for a in component.statistics}
-        if component in params:
+        if isinstance(component, Param):
             kept = {label(component): "value"}
         for name, attribute in kept.items():
             require(name not in places, f"two parameters have the name {name}")
             places[name] = component, attribute
     return places
-
-
-def check_gradients(loss, *nodes, entries=1000, tolerance=1e-6):
-    """Compare backward with central differences (L(v + h) - L(v - h)) / 2h.
-
-    First each component between a Param and the loss, alone: it gets a random
-    dy (a constant one hides mistakes), L is the sum of dy times its value, and
-    v the value of an input.  Then the whole graph: L is the mean of loss.value,
-    and v the value of every Param, or of the components in `nodes`.  At a kink
-    any slope between those of its two sides is right.  All is computed in
-    float64, and the graph is then put back as it was.  Of an array with more
-    than `entries` numbers only so many are tried, drawn at random.  Values at
-    which a wrong formula is right hide it: take two rows or more, all different.
-
-    Returns {what was compared: largest error}; "Affine[3].dw" is the method dw
-    of components[3].  Errors are relative to the largest entry of the gradient,
-    a tenth of the largest term of L (its rounding hides much smaller ones), or
-    0.001, whichever is largest.
-    Raises AssertionError if an error exceeds the tolerance, with the component,
-    its method and the worst entry, and TypeError if a node has no gradient.
-    """
-    global dtype
-    saved = dtype, rng.bit_generator.state
-    states = [(component, vars(component).copy()) for component in components]
-    draw = np.random.default_rng(0)
-    errors = {}
-
-    def compare(name, place, node, got, run):
-        """Hold got, the gradient with respect to a node, against differences."""
-        picks = draw.permutation(got.size)[:entries]
-        got = got.ravel()[picks]
-        want, jump, size = central_differences(run, node, picks)
-        scale = max(abs(got).max(), abs(want).max(), 0.1 * size, 1e-3)
-        at_kink = abs(jump) > 1e-3 * scale          # any slope between is right
-        error = abs(got - want) - np.where(at_kink, abs(jump) / 2, 0)
-        error = np.maximum(error, 0) / scale
-        worst = error.argmax()
-        errors[name] = float(error[worst])
-        if not errors[name] <= tolerance:           # not: nan fails too
-            entry = np.unravel_index(picks[worst], node.value.shape)
-            fault(f"wrong gradient: {name} gives {got[worst]:.9g} at entry "
-                  f"{tuple(map(int, entry))}, central differences give "
-                  f"{want[worst]:.9g}" + (" (is a kink near? then change the "
-                  "values and check again)" if at_kink[worst] else ""), place)
-
-    def check_alone(component):
-        """Check what one component adds to its inputs, and that it adds it."""
-        def run():
-            rng.bit_generator.state = saved[1]      # Dropout repeats itself
-            component.forward()
-            return dy * component.value
-
-        dy = component.grad = draw.normal(size=component.value.shape)
-        run()
-        dy.flags.writeable = False
-        for node in component, *component.inputs:       # none may be written to
-            node.value = node.value.copy()
-            node.value.flags.writeable = False
-        learned = dict.fromkeys(n for n in component.inputs if n.needs_grad)
-        for node in learned:
-            node.grad = None
-        component.backward()
-        once = {node: node.grad for node in learned}
-        component.backward()
-        for node in learned:
-            slots = component.arguments.items()
-            method = " + ".join("d" + name for name, n in slots if n is node)
-            if type(component).backward is not Component.backward:
-                method = "backward"
-            name = f"{label(component)}.{method}"
-            place = facts(component, method)
-            if once[node] is None:
-                fault(f"no gradient: {name} adds none to {node}", place)
-            lost = abs(2 * once[node] - node.grad).max()
-            if lost > 1e-9 * abs(once[node]).max():
-                fault(f"lost gradient: {name} does not add the same a second "
-                      "time: it replaces the gradient instead of calling "
-                      "add_grad, or writes into what f has kept", place)
-            compare(name, place, node, once[node], run)
-
-    def check_in_graph(node, grad):
-        """Check the gradient that backward(loss) gave to one node."""
-        def run():
-            value, rng.bit_generator.state = node.value, saved[1]
-            for component in components[:loss.number + 1]:
-                component.forward()
-                if component is node:
-                    node.value = value
-            return loss.value / loss.value.size
-
-        compare(label(node), facts(node, "the gradient"), node, grad, run)
-
-    try:
-        dtype = np.float64
-        for component in components:
-            if not component.inputs and component.value is not None:
-                component.value = component.value.copy()    # now as float64
-        forward()
-        backward(loss)
-        nodes = nodes or [param for param in params if param.grad is not None]
-        grads = [getattr(node, "grad", None) for node in nodes]
-        for node, grad in zip(nodes, grads):
-            require_member(node, "what is to be checked")
-            if grad is None:
-                raise TypeError(f"{node} has no gradient that could be checked")
-        for component in components:
-            if component.inputs and component.grad is not None:
-                check_alone(component)
-        for node, grad in zip(nodes, grads):
-            check_in_graph(node, grad)
-    finally:
-        dtype, rng.bit_generator.state = saved
-        for component, state in states:
-            vars(component).clear()
-            vars(component).update(state)
-    return errors
-
-
-def central_differences(run, node, picks):
-    """Differentiate the sum of run() by picked entries of the value of a node.
-
-    Returns the slopes, how much they differ between the two sides of the value
-    (at a kink), and the size of the largest term of the sum.
-    """
-    value = node.value
-    middle = run()
-    size = abs(middle).max()
-    slopes = np.empty((2, len(picks)))
-    for i, pick in enumerate(picks):
-        old = value.flat[pick]
-        v = abs(old) or 1
-        for h in 1e-5 * min(v, 0.1), 1e-6 * max(v, 1):
-            for side, step in enumerate((h, -h)):
-                moved = value.copy()
-                moved.flat[pick] += step
-                node.value = moved
-                step = moved.flat[pick] - old       # as it was rounded
-                slopes[side, i] = (run() - middle).sum() / step
-            if h * abs(slopes[:, i]).min() > 1e-9 * size:
-                break           # h was large enough to show above rounding
-    node.value = value
-    run()
-    return slopes.mean(axis=0), slopes[0] - slopes[1], size
 
 
 # What errors say.  The rule stands where it is broken; these add the facts.
@@ -853,24 +724,18 @@ def require(condition, rule):
         raise ValueError(rule)
 
 
-def fault(message, place):
-    """Raise AssertionError(message) with a note on its place in the graph."""
-    error = AssertionError(message)
-    error.add_note(place)
-    raise error
-
-
 def bind(component, args, options):
     """Return {name: argument} in the order of f; those of *xs are x0, x1, ...
 
-    Raises TypeError if f would not take them, if one is an array, or one that f
-    is differentiated by neither a component of this graph nor a number.
+    Raises TypeError if f would not take them, if one is an array, if one that f
+    is differentiated by is neither a component of this graph nor a number (as
+    an operand), or if an option is a component.
     """
     kind, parameters = type(component), type(component).signature.parameters
     for name in parameters:
         if hasattr(Component, name):
-            raise TypeError(f"{kind.__name__}: an input needs another name than "
-                            f"{name}, which every component has")
+            raise TypeError(f"{kind.__name__}: an input needs another name "
+                            f"than {name}, which every component has")
     try:
         call = kind.signature.bind(*args, **options)
     except TypeError as error:
@@ -882,13 +747,23 @@ def bind(component, args, options):
             given |= {f"x{i}": node for i, node in enumerate(argument)}
         else:
             given[name] = argument
+    some_node = any(isinstance(node, Component) for node in given.values())
     for name, argument in given.items():
-        node = isinstance(argument, (Component, np.ndarray))
+        role = f"{name} of {kind.__name__}"
         among_xs = name not in parameters
-        learned_from = hasattr(kind, "d" + name)
-        if node or among_xs or learned_from and not isinstance(argument, numbers.Real):
-            require_member(argument, f"{name} of {kind.__name__}")
+        number = isinstance(argument, numbers.Real) and some_node
+        if (isinstance(argument, (Component, np.ndarray)) or among_xs
+                or hasattr(kind, "d" + name) and not number):
+            require_member(argument, role)
+            if name in options_of(kind):
+                raise TypeError(f"{role} is an option: it takes no component")
     return given
+
+
+def options_of(kind):
+    """Return the names of the arguments of f that have a default."""
+    return [name for name, parameter in kind.signature.parameters.items()
+            if parameter.default is not parameter.empty]
 
 
 def require_member(node, role):
@@ -909,10 +784,12 @@ def require_member(node, role):
 def require_numbers(array, owner):
     """Raise ValueError unless an array holds numbers, and at least one."""
     if array.dtype.kind not in "fiu" or array.size == 0:
-        mask = ": convert a mask with .astype(float), or use it as a key, x[mask]"
+        hint = ""
+        if array.dtype == bool:
+            hint = (": convert a mask with .astype(float), or use it as a key, "
+                    "x[mask]")
         raise ValueError(f"{owner} takes numbers, and at least one; got an "
-                         f"array of {array.dtype} of shape {array.shape}"
-                         + mask * (array.dtype == bool))
+                         f"array of {array.dtype} of shape {array.shape}{hint}")
 
 
 def require_labels(labels, scores):
@@ -964,7 +841,8 @@ def describe(component):
 
     kind = type(component).__name__
     if not component.arguments:
-        return " ".join(filter(None, [kind, component.name, str(show(component))]))
+        name = component.name + " " if component.name else ""
+        return f"{kind} {name}{show(component)}"
     shown = [f"{name} {show(node)}" if isinstance(node, Component)
              else f"{name} {getattr(component, name)!r}"
              for name, node in component.arguments.items()]
@@ -990,7 +868,9 @@ def caller(component):
     return frame.f_code.co_filename, frame.f_lineno
 
 
-# The catalogue is written with the names above, and adds its own to them.  It is
+# These are written with the names above, and add their own to them.  They are
 # read again with this file: a class of before a reload would be no Component.
 sys.modules.pop("edf_catalogue", None)
+sys.modules.pop("edf_check", None)
 from edf_catalogue import *  # noqa: E402, F403
+from edf_check import check_gradients  # noqa: E402, F401

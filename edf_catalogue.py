@@ -4,9 +4,10 @@ They are names of edf (edf.ReLU, edf.Conv2d), whose last line imports this file.
 Each is written as a component of your own would be, see edf.Component.  Where a
 docstring gives no shapes, its formula holds for every entry.
 
-Not here, because they are other spellings of what is here: -x is Mul(x, -1), the
-square root x ** 0.5, |x| Maximum(x, -x), squeezing x[:, 0], unsqueezing x[:, None],
-stacking Concat of those, and the negative log likelihood -Select(log_p, labels).
+Not here, because they are other spellings of what is here: -x is Mul(x, -1),
+the square root x ** 0.5, |x| Maximum(x, -x), squeezing x[:, 0], unsqueezing
+x[:, None], stacking Concat of those, and the negative log likelihood
+-Select(log_p, labels).
 """
 
 import math
@@ -113,8 +114,8 @@ class Power(Component):
         return x ** exponent
 
     def dx(self, dy, x, exponent):
-        require(exponent == 0 or exponent >= 1 or np.all(x != 0), "the slope is "
-                "infinite at 0")
+        require(exponent == 0 or exponent >= 1 or np.all(x != 0),
+                "the slope is infinite at 0")
         return dy * exponent * x ** (exponent - 1 if exponent else 0)
 
 
@@ -182,7 +183,7 @@ class ReLU(Component):
 
 
 class LeakyReLU(Component):
-    """Leaky ReLU: y = x if x > 0, else slope x; its derivative at 0 is slope."""
+    """Leaky ReLU: y = x if x > 0, else slope x, with derivative slope at 0."""
 
     def f(self, x, slope=0.01):
         return np.maximum(x, 0) + slope * np.minimum(x, 0)
@@ -208,7 +209,7 @@ class Softplus(Component):
     """Smooth ReLU: y = log(1 + exp(x)), with the logistic function as slope."""
 
     def f(self, x):
-        return np.maximum(x, 0) + np.log1p(np.exp(-abs(x)))     # nothing overflows
+        return np.maximum(x, 0) + np.log1p(np.exp(-abs(x)))     # no overflow
 
     def dx(self, dy, x):
         return dy * sigmoid(x)
@@ -238,8 +239,8 @@ class LogSoftmax(Component):
 
     x (..., K)  ->  y (..., K)
 
-    All of a row depend on each x_i, through the sum: dx_i = dy_i - p_i sum_j dy_j,
-    where p = exp(y) is the softmax.
+    All of a row depend on each x_i, through the sum: dx_i = dy_i - p_i sum_j
+    dy_j, where p = exp(y) is the softmax.
     """
 
     def f(self, x):
@@ -259,10 +260,10 @@ class SigmoidCrossEntropy(Component):
     """
 
     def f(self, scores, targets):
-        require(scores.shape == np.shape(targets), "scores and targets must have "
-                f"one shape, got {scores.shape} and {np.shape(targets)}")
-        require(np.min(targets) >= 0 and np.max(targets) <= 1, "targets must be "
-                "from 0 to 1")
+        require(scores.shape == np.shape(targets), "scores and targets must "
+                f"have one shape, got {scores.shape} and {np.shape(targets)}")
+        require(np.min(targets) >= 0 and np.max(targets) <= 1,
+                "targets must be from 0 to 1")
         rest = np.log1p(np.exp(-abs(scores)))
         return np.maximum(scores, 0) - scores * targets + rest
 
@@ -277,8 +278,8 @@ class SquaredError(Component):
     """
 
     def f(self, x, targets):
-        require(x.shape == np.shape(targets), "x and targets must have one shape,"
-                f" got {x.shape} and {np.shape(targets)}")
+        require(x.shape == np.shape(targets), "x and targets must have one "
+                f"shape, got {x.shape} and {np.shape(targets)}")
         return (x - targets) ** 2
 
     def dx(self, dy, x, targets):
@@ -291,7 +292,7 @@ class SquaredError(Component):
 # Sums and shapes.
 
 def unreduce(dy, axis, keepdims):
-    """Give dy the axes of length 1 that a reduction without keepdims dropped."""
+    """Give dy the axes of length 1 that a sum without keepdims dropped."""
     return dy if keepdims or axis is None else np.expand_dims(dy, axis)
 
 
@@ -332,7 +333,8 @@ class Normalize(Component):
 
     x (..., K)  ->  y (..., K)
 
-    All of a row depend on each x_i, through s: dx_i = (dy_i - sum_j dy_j y_j) / s.
+    All of a row depend on each x_i, through s: dx_i = (dy_i - sum_j dy_j y_j)
+    / s.
     Raises ValueError if a row adds up to 0.
     """
 
@@ -356,7 +358,7 @@ def scatter(dy, shape, key):
 
 
 class Slice(Component):
-    """Part of an array: y = x[key], written like that, as x[:, 0] or x[[2, 2]]."""
+    """Part of an array: y = x[key], as in x[:, 0] or x[[2, 2]]."""
 
     def f(self, x, key):
         return x[key]
@@ -404,7 +406,7 @@ class Embedding(Component):
 
 
 class Reshape(Component):
-    """The same entries in another shape: Reshape(x, (-1, 24)), -1 is what is left."""
+    """The same entries in another shape, as (-1, 24): -1 is for the rest."""
 
     def f(self, x, shape):
         return x.reshape(shape)
@@ -414,13 +416,15 @@ class Reshape(Component):
 
 
 class Transpose(Component):
-    """Axes in another order: y.shape[i] = x.shape[axes[i]]; None reverses them."""
+    """Axes in another order: axis i of y is axes[i] of x; None reverses all."""
 
     def f(self, x, axes=None):
         return x.transpose(axes)
 
     def dx(self, dy, x, axes):
-        return dy.transpose(None if axes is None else np.argsort(np.mod(axes, x.ndim)))
+        if axes is None:
+            return dy.transpose()
+        return dy.transpose(np.argsort(np.mod(axes, x.ndim)))   # -1 is the last
 
 
 class Expand(Component):
@@ -434,25 +438,28 @@ class Expand(Component):
 
 
 class Concat(Component):
-    """Arrays one behind the other along an axis they have: Concat(a, b, axis=1)."""
+    """Arrays one behind the other along an axis: Concat(a, b, axis=1)."""
 
     def __init__(self, *xs, axis=0):
         super().__init__(*xs)
         self.axis = axis
+        for x in xs:
+            x.real_for = self.name      # backward does not go by d-methods
 
     def f(self, *xs):
         return np.concatenate(xs, self.axis)
 
     def backward(self):
         ends = np.cumsum([x.value.shape[self.axis] for x in self.inputs])
-        for x, dx in zip(self.inputs, np.split(self.grad, ends[:-1], self.axis)):
+        parts = np.split(self.grad, ends[:-1], self.axis)
+        for x, dx in zip(self.inputs, parts):
             x.add_grad(dx)
 
 
 # Normalisation and regularisation, which differ after training.
 
 def through_standardizing(dz, z, sd, axes):
-    """Turn the gradient of z = (x - mean) / sd, over these axes, into that of x.
+    """Turn the gradient of z = (x - mean) / sd into that of x.
 
     dx = (dz - mean(dz) - z mean(dz z)) / sd, as mean and sd depend on x too.
     """
@@ -510,18 +517,19 @@ class BatchNorm(Component):
         x = x.swapaxes(1, -1)               # (B, C, H, W) -> (B, W, H, C), or x (B, D) itself
         require(np.shape(gamma) == np.shape(beta) == x.shape[-1:], "gamma and "
                 f"beta must have shape {x.shape[-1:]}, as axis 1 of x")
-        require(np.shape(self.mean) in [(), x.shape[-1:]], "the running "
-                f"statistics have shape {np.shape(self.mean)}, not {x.shape[-1:]}")
+        require(np.shape(self.mean) in [(), x.shape[-1:]], "the running statis"
+                f"tics have shape {np.shape(self.mean)}, not {x.shape[-1:]}")
         self.axes = tuple(range(x.ndim - 1)) if edf.training else None
         mean, variance = self.mean, self.variance
         if edf.training:
             mean, variance = x.mean(self.axes), x.var(self.axes)    # (B, W, H, C) -> (C,)
             n = x.size // mean.size
-            require(n > 1, "one number of each feature has no variance: train on "
-                    "larger batches, or run it inside `with edf.evaluating():`")
+            require(n > 1, "one number of each feature has no variance: train "
+                    "on larger batches, or run it inside `with "
+                    "edf.evaluating():`")
             self.mean = self.mean + momentum * (mean - self.mean)
-            unbiased = variance * (n / (n - 1))
-            self.variance = self.variance + momentum * (unbiased - self.variance)
+            change = variance * (n / (n - 1)) - self.variance
+            self.variance = self.variance + momentum * change
         self.sd = np.sqrt(variance + eps)
         self.z = (x - mean) / self.sd
         return (gamma * self.z + beta).swapaxes(1, -1)
@@ -530,7 +538,7 @@ class BatchNorm(Component):
         dz = dy.swapaxes(1, -1) * gamma
         if self.axes is not None:
             dx = through_standardizing(dz, self.z, self.sd, self.axes)
-        else:                                           # mean and sd were constant
+        else:                                       # mean and sd were constant
             dx = dz / self.sd
         return dx.swapaxes(1, -1)
 
@@ -563,13 +571,19 @@ class Dropout(Component):
 
 # Images (B, C, H, W), by windows: each is kh high, kw wide and `stride` from the
 # next, after `padding` empty pixels were put around the image.  Pixel (0, 0) of
-# all windows at once is the image in steps of stride, image[:, :, ::2, ::2]; the
-# next pixel is the same, one column further: so there is a loop over the pixels
-# of a window only.
+# all windows at once is the image in steps of stride, image[:, :, ::2, ::2];
+# the next pixel is the same, one column further: the only loop is over the
+# pixels of one window.
 
 def places(image, size, stride):
-    """Return one key for each pixel of a window: image[key] is it in all windows."""
+    """Return a key for each pixel of a window: image[key] is it in all windows.
+
+    Without a stride (None) the windows touch: it is the size.
+    """
     (kh, kw), (h, w) = size, image.shape[2:]
+    stride = kh if stride is None else stride
+    require(min(kh, kw, stride) >= 1, "size and stride must be 1 or more, got "
+            f"{size} and {stride}")
     require(kh <= h and kw <= w, f"a window {kh, kw} exceeds the image {h, w}")
     return [np.s_[:, :, i:h - kh + i + 1:stride, j:w - kw + j + 1:stride]
             for i in range(kh) for j in range(kw)]
@@ -585,18 +599,18 @@ def windows(x, size, stride, padding, fill=0):
     """Return all windows of images: (B, C, H, W) -> (B, C, kh kw, H', W')."""
     require(x.ndim == 4, "x must be images (B, C, H, W): x[:, None] gives "
             "images of one channel that axis")
-    require(min(*size, stride) >= 1 and padding >= 0, "size and stride must be "
-            f"1 or more, padding 0 or more, got {size}, {stride}, {padding}")
+    require(padding >= 0, f"padding must be 0 or more, got {padding}")
     image = pad(x, padding, fill)
     return np.stack([image[at] for at in places(image, size, stride)], axis=2)
 
 
 def add_windows(cut, x, size, stride, padding):
-    """Add all windows at their places in images like x: the reverse of windows."""
+    """Add windows at their places in images like x: the reverse of windows."""
     image = pad(np.zeros_like(x), padding)
     for i, at in enumerate(places(image, size, stride)):
         image[at] += cut[:, :, i]
-    return image[:, :, padding:padding + x.shape[2], padding:padding + x.shape[3]]
+    h, w = x.shape[2:]
+    return image[:, :, padding:padding + h, padding:padding + w]
 
 
 class Conv2d(Component):
@@ -643,14 +657,14 @@ class MaxPool2d(Component):
 
     def f(self, x, size, stride=None, padding=0):
         require(padding <= size // 2, "padding may be half of the size at most")
-        self.cut = windows(x, (size, size), size if stride is None else stride, padding, -np.inf)
+        self.cut = windows(x, (size, size), stride, padding, fill=-np.inf)
         return self.cut.max(axis=2)     # (B, C, kh kw, H', W') -> (B, C, H', W')
 
     def dx(self, dy, x, size, stride, padding):
         largest = self.cut == self.value[:, :, None]
         share = dy / largest.sum(axis=2, dtype=dy.dtype)
-        return add_windows(share[:, :, None] * largest, x, (size, size),
-                           size if stride is None else stride, padding)
+        cut = share[:, :, None] * largest
+        return add_windows(cut, x, (size, size), stride, padding)
 
 
 class AvgPool2d(Component):
@@ -663,21 +677,22 @@ class AvgPool2d(Component):
 
     def f(self, x, size, stride=None, padding=0):
         require(padding <= size // 2, "padding may be half of the size at most")
-        return windows(x, (size, size), size if stride is None else stride, padding).mean(axis=2)
+        return windows(x, (size, size), stride, padding).mean(axis=2)
 
     def dx(self, dy, x, size, stride, padding):
         cut = np.broadcast_to((dy / size ** 2)[:, :, None],
                               (*dy.shape[:2], size ** 2, *dy.shape[2:]))
-        return add_windows(cut, x, (size, size), size if stride is None else stride, padding)
+        return add_windows(cut, x, (size, size), stride, padding)
 
 
 def no_array(component, *args, **options):
     """Raise TypeError: NumPy asks for an array in place of a component."""
-    raise TypeError(f"{component} is a component, not an array: NumPy takes its "
-                    ".value, and edf has functions of its own")
+    raise TypeError(f"{component} is a component, not an array: NumPy takes "
+                    "its .value, and edf has functions of its own")
 
 
 # a + b builds Add(a, b), and so on; a Python number may stand on either side.
+# (Lambdas, because of a class Python would not pass a as the first argument.)
 # __array_ufunc__ = None makes NumPy leave `array * component` to us, and
 # __iter__ = None keeps Python from trying x[0], x[1], ... without end.
 Component.__array__ = no_array
@@ -694,5 +709,5 @@ Component.__matmul__ = lambda a, b: MatMul(a, b)
 Component.__rmatmul__ = lambda b, a: MatMul(a, b)
 Component.__pow__ = lambda x, exponent: Power(x, exponent)
 Component.__neg__ = lambda x: Mul(x, -1)
-Component.__getitem__ = lambda x, key: Slice(
-    x, (key,) if isinstance(key, np.ndarray) else key)      # bare arrays are refused
+Component.__getitem__ = lambda x, key: Slice(       # a bare array is refused
+    x, (key,) if isinstance(key, np.ndarray) else key)

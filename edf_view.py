@@ -64,7 +64,7 @@ def draw(loss=None, values=False):
         text.append("  ".join([*lines, f"<- {inputs}"] if inputs else lines))
     view = View("\n".join(text))
     view.pictures = {"image/svg+xml": svg(boxes)}
-    if len(boxes) <= 60:        # of more, Mermaid's picture is too small to read
+    if len(boxes) <= 60:        # of more, Mermaid's picture cannot be read
         view.pictures["text/vnd.mermaid"] = mermaid(boxes)
     return view
 

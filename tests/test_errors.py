@@ -116,9 +116,15 @@ def test_integer_images(kind):
     x = Input(np.zeros((2, 784), kind))
     Affine(x, Param(np.ones((784, 3))), Param(np.ones(3)))
     refused(ValueError, "an Input holds integers, but Affine[3] takes real numbers: divide images "
-            "by 255, convert others with .astype(float) (or are these the labels?)\n"
+            "by 255, or convert with .astype(float) (or are these the labels?)\n"
             "in forward of Input Affine[3].x (2, 784)\nbuilt: x = Input(np.zeros((2, 784), kind))",
             edf.forward)
+
+
+def test_integers_in_a_concatenation():
+    edf.Concat(Param(np.ones(2)), Input([1, 2]))
+    with pytest.raises(ValueError, match="^an Input holds integers, but Concat.2. takes real num"):
+        edf.forward()
 
 
 def test_a_param_keeps_its_shape():
@@ -305,6 +311,10 @@ def test_an_input_named_like_what_every_component_has(name):
 @pytest.mark.parametrize("build", [lambda x: Affine(x, 2, "three"), lambda x: ReLU(None),
                                    lambda x: edf.Concat(x, 3.0), lambda x: edf.Slice([1], 0)])
 def test_what_is_differentiated_by_is_a_component_or_a_number(build):
+    refused(TypeError, "p of Dropout is an option: it takes no component",
+            edf.Dropout, 0.5, Param(1.0))
+    with pytest.raises(TypeError, match="^x of Log must be a component, not of type int: "):
+        edf.Log(2)
     with pytest.raises(TypeError, match="must be a component, not of type"):
         build(Param(1.0))
 

@@ -1,0 +1,164 @@
+"""The gradient check of EDF: backward against finite differences.
+
+check_gradients is a name of edf, whose last lines import this file.
+"""
+
+import sys
+
+import numpy as np
+
+if "edf" not in sys.modules:
+    raise ImportError("import edf instead: it brings check_gradients along")
+
+import edf
+from edf import facts, label, require_member
+
+
+def check_gradients(loss, *nodes, entries=1000, tolerance=1e-6):
+    """Compare backward with central differences (L(v + h) - L(v - h)) / 2h.
+
+    First each component between a Param and the loss, alone: it gets a random
+    dy (a constant one hides mistakes), L is the sum of dy times its value, and
+    v the value of an input.  Then the whole graph: L is the mean of loss.value,
+    and v the value of every Param, or of the components in `nodes`.  At a kink
+    any slope between those of its two sides is right.  All is computed in
+    float64, and the graph is then put back as it was.  Of an array with more
+    than `entries` numbers only so many are tried, drawn at random.  Values at
+    which a wrong formula is right hide it: take two rows or more, and all of
+    them different.
+
+    Returns {what was compared: largest error}; "Affine[3].dw" is the method dw
+    of components[3].  Errors are relative to the largest entry of the gradient,
+    a tenth of the largest term of L (its rounding hides much smaller ones), or
+    0.001, whichever is largest.
+    Raises AssertionError if an error exceeds the tolerance, with the component,
+    its method and the worst entry, and TypeError if a node has no gradient.
+    """
+    saved = edf.dtype, edf.rng.bit_generator.state
+    states = [(node, vars(node).copy()) for node in edf.components]
+    draw = np.random.default_rng(0)
+    errors = {}
+
+    def compare(name, place, node, got, run):
+        """Hold got, the gradient of a node, against central differences."""
+        picks = draw.permutation(got.size)[:entries]
+        got = got.ravel()[picks]
+        want, jump, size = central_differences(run, node, picks)
+        scale = max(abs(got).max(), abs(want).max(), 0.1 * size, 1e-3)
+        at_kink = abs(jump) > 1e-3 * scale          # any slope between is right
+        error = abs(got - want) - np.where(at_kink, abs(jump) / 2, 0)
+        error = np.maximum(error, 0) / scale
+        worst = error.argmax()
+        errors[name] = float(error[worst])
+        if not errors[name] <= tolerance:           # not: nan fails too
+            entry = np.unravel_index(picks[worst], node.value.shape)
+            fault(f"wrong gradient: {name} gives {got[worst]:.9g} at entry "
+                  f"{tuple(map(int, entry))}, central differences give "
+                  f"{want[worst]:.9g}" + (" (is a kink near? then change the "
+                  "values and check again)" if at_kink[worst] else ""), place)
+
+    def check_alone(component):
+        """Check what one component adds to its inputs, and that it adds it."""
+        def run():
+            edf.rng.bit_generator.state = saved[1]      # Dropout repeats itself
+            component.forward()
+            return dy * component.value
+
+        dy = component.grad = draw.normal(size=component.value.shape)
+        run()
+        dy.flags.writeable = False
+        for node in component, *component.inputs:       # none may be written to
+            node.value = node.value.copy()
+            node.value.flags.writeable = False
+        learned = dict.fromkeys(n for n in component.inputs if n.needs_grad)
+        for node in learned:
+            node.grad = None
+        component.backward()
+        once = {node: node.grad for node in learned}
+        component.backward()
+        for node in learned:
+            slots = component.arguments.items()
+            method = " + ".join("d" + name for name, n in slots if n is node)
+            if type(component).backward is not edf.Component.backward:
+                method = "backward"
+            name = f"{label(component)}.{method}"
+            place = facts(component, method)
+            if once[node] is None:
+                fault(f"no gradient: {name} adds none to {node}", place)
+            lost = abs(2 * once[node] - node.grad).max()
+            if lost > 1e-9 * abs(once[node]).max():
+                fault(f"lost gradient: {name} does not add the same a second "
+                      "time: it replaces the gradient instead of calling "
+                      "add_grad, or writes into what f has kept", place)
+            compare(name, place, node, once[node], run)
+
+    def check_in_graph(node, grad):
+        """Check the gradient that backward(loss) gave to one node."""
+        def run():
+            value, edf.rng.bit_generator.state = node.value, saved[1]
+            for component in edf.components[:loss.number + 1]:
+                component.forward()
+                if component is node:
+                    node.value = value
+            return loss.value / loss.value.size
+
+        compare(label(node), facts(node, "the gradient"), node, grad, run)
+
+    try:
+        edf.dtype = np.float64
+        for component in edf.components:
+            if not component.inputs and component.value is not None:
+                component.value = component.value.copy()    # now as float64
+        edf.forward()
+        edf.backward(loss)
+        nodes = nodes or [p for p in edf.params if p.grad is not None]
+        grads = [getattr(node, "grad", None) for node in nodes]
+        for node, grad in zip(nodes, grads):
+            require_member(node, "what is to be checked")
+            if grad is None:
+                raise TypeError(f"{node} has no gradient that could be checked")
+        for component in edf.components:
+            if component.inputs and component.grad is not None:
+                check_alone(component)
+        for node, grad in zip(nodes, grads):
+            check_in_graph(node, grad)
+    finally:
+        edf.dtype, edf.rng.bit_generator.state = saved
+        for node, state in states:
+            vars(node).clear()
+            vars(node).update(state)
+    return errors
+
+
+def central_differences(run, node, picks):
+    """Differentiate the sum of run() by picked entries of the value of a node.
+
+    Returns the slopes, how much they differ between the two sides of the value
+    (at a kink), and the size of the largest term of the sum.
+    """
+    value = node.value
+    middle = run()
+    size = abs(middle).max()
+    slopes = np.empty((2, len(picks)))
+    for i, pick in enumerate(picks):
+        old = value.flat[pick]
+        v = abs(old) or 1
+        for h in 1e-5 * min(v, 0.1), 1e-6 * max(v, 1):
+            for side, step in enumerate((h, -h)):
+                moved = value.copy()
+                moved.flat[pick] += step
+                node.value = moved
+                step = moved.flat[pick] - old       # as it was rounded
+                slopes[side, i] = (run() - middle).sum() / step
+            if h * abs(slopes[:, i]).min() > 1e-9 * size:
+                break           # h was large enough to show above rounding
+    node.value = value
+    run()
+    return slopes.mean(axis=0), slopes[0] - slopes[1], size
+
+
+def fault(message, place):
+    """Raise AssertionError(message) with a note on its place in the graph."""
+    error = AssertionError(message)
+    error.add_note(place)
+    raise error
