@@ -34,7 +34,7 @@ of the mean of the loss with respect to y: an array of the shape of y.
 The components beyond the first are in edf_catalogue.py, check_gradients is in
 edf_check.py: both are names of this module like the others.  What only serves
 to refuse wrong use and to word the errors (require, facts and their like)
-stands at the end of the file.
+stands in the last section.
 """
 
 import inspect
@@ -401,6 +401,16 @@ class SoftmaxCrossEntropy(Component):
 # 4  Training
 # =============================================================================
 
+# for epoch in range(epochs):
+#     for x.value, labels.value in edf.batches(images, classes, size=64):
+#         edf.forward()
+#         edf.backward(loss)
+#         adam.lr = 0.001 * edf.cosine_decay(epoch, epochs)
+#         adam.step()
+#     x.value, labels.value = test_images, test_classes   # or zeros, if unknown
+#     with edf.evaluating():
+#         edf.forward()
+
 training = True     # switched by evaluating(); read it as edf.training
 
 
@@ -459,7 +469,7 @@ def he(fan_in, fan_out, generator=None):
 
 
 class Optimiser:
-    """What all optimisers share: step() moves every Param, w <- w - lr d.
+    """What all optimisers share: step() moves all in params, w <- w - lr d.
 
     A subclass gives the direction d.  lr, the learning rate, may be changed
     between steps.  weight_decay w is added to the gradient, as if the loss had
@@ -600,7 +610,7 @@ def learned():
     return found
 
 
-# Schedules, for step 0, 1, 2, ...: adam.lr = 0.001 * cosine_decay(step, steps)
+# Schedules: factors of the first learning rate, for step or epoch 0, 1, 2, ...
 
 def step_decay(step, every, factor=0.1):
     """Return factor^(step // every): a drop after so many steps."""
@@ -716,7 +726,9 @@ def saved():
     return places
 
 
-# What errors say.  The rule stands where it is broken; these add the facts.
+# =============================================================================
+# 6  Errors: nothing here is needed to understand the rest
+# =============================================================================
 
 def require(condition, rule):
     """Raise ValueError(rule) unless the condition holds."""

@@ -133,6 +133,8 @@ def check_gradients(loss, *nodes, entries=1000, tolerance=1e-6):
 def central_differences(run, node, picks):
     """Differentiate the sum of run() by picked entries of the value of a node.
 
+    A small step h comes first, as a large one could reach a kink nearby; a
+    larger one follows where the change of the sum drowns in its rounding.
     Returns the slopes, how much they differ between the two sides of the value
     (at a kink), and the size of the largest term of the sum.
     """
