@@ -611,19 +611,23 @@ def learned():
 
 
 # Schedules: factors of the first learning rate, for step or epoch 0, 1, 2, ...
+# They raise ValueError if the number of steps is not positive.
 
 def step_decay(step, every, factor=0.1):
     """Return factor^(step // every): a drop after so many steps."""
+    require(every > 0, f"every must be greater than 0, got {every}")
     return factor ** (step // every)
 
 
 def cosine_decay(step, steps):
     """Return (1 + cos(pi step / steps)) / 2: from 1 to 0, and then 0."""
+    require(steps > 0, f"steps must be greater than 0, got {steps}")
     return 0.5 * (1 + math.cos(math.pi * min(step / steps, 1)))
 
 
 def warmup(step, steps):
     """Return (step + 1) / steps, at most 1: a rise over so many steps."""
+    require(steps > 0, f"steps must be greater than 0, got {steps}")
     return min((step + 1) / steps, 1)
 
 
