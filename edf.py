@@ -79,19 +79,19 @@ def forward():
 
 
 def backward(loss):
-    """Set the gradient of every component from the Params to the loss.
+    """Set grad, that of the mean of loss.value, from the Params to the loss.
 
-    That is the gradient of the mean of loss.value, of its mean over the batch
-    if it has one number for each example.  In reverse order a component comes
-    after all that use it, so by then its gradient is complete.  Of all others,
-    and of Inputs, grad stays None.  Call it before a value changes.
+    In reverse order a component comes after all that use it, so by then its
+    gradient is complete.  Of components that are not on the way from a Param to
+    the loss, and of Inputs, grad stays None.  Call it before a value changes.
 
     Raises TypeError if the loss is not in the graph, has no value yet, or does
-    not depend on any Param.
+    not depend on any Param, ValueError if it is an empty array.
     """
     require_member(loss, "the loss")
     if loss.value is None:
         raise TypeError(f"{loss} has no value yet: call forward() first")
+    require(loss.value.size, f"{loss} is an empty array, which has no mean")
     if not loss.needs_grad:
         raise TypeError(f"{loss} depends on no Param: make a Param of what you "
                         "want the gradient of")

@@ -328,6 +328,13 @@ def test_numpy_gets_no_component_for_an_array(function):
     assert edf.components == [x]
 
 
+def test_an_empty_loss():
+    loss = Param(np.ones((3, 2)))[5:]
+    edf.forward()
+    refused(ValueError, "Slice(x (3, 2), key slice(5, None, None)) is an empty array, which has "
+            "no mean", edf.backward, loss)
+
+
 def test_scores_in_place_of_probabilities():
     refused(ValueError, "a probability is greater than 1: if these are scores use "
             "SoftmaxCrossEntropy\nin f of CrossEntropy(p (2, 2), labels (2,))\n"
