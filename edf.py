@@ -299,16 +299,16 @@ class Affine(Component):
     """
 
     def f(self, x, w, b):
-        return x @ w + b                # (B, D) @ (D, H) + (H,) -> (B, H)
+        return x @ w + b                        # (B, D) @ (D, H) + (H,) -> (B, H)
 
     def dx(self, dy, x, w, b):
-        return dy @ w.T                 # (B, H) @ (H, D) -> (B, D)
+        return dy @ w.T                         # (B, H) @ (H, D) -> (B, D)
 
     def dw(self, dy, x, w, b):
         return as_matrix(x).T @ as_matrix(dy)   # (D, B) @ (B, H) -> (D, H)
 
     def db(self, dy, x, w, b):
-        return as_matrix(dy).sum(axis=0)       # (B, H) -> (H,)
+        return as_matrix(dy).sum(axis=0)        # (B, H) -> (H,)
 
 
 def sigmoid(x):
@@ -350,8 +350,8 @@ class CrossEntropy(Component):
 
     p (B, K), labels (B,) integers in 0..K-1  ->  y (B,)
 
-    Raises ValueError if a label is not a class number, or its probability has
-    underflowed: the gradient is infinite, and clipped that of another function.
+    Raises ValueError if a label is no class number, or its probability is above
+    1 or has underflowed: clipped, the gradient would be of another function.
     """
 
     def f(self, p, labels):

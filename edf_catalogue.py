@@ -239,8 +239,8 @@ class LogSoftmax(Component):
 
     x (..., K)  ->  y (..., K)
 
-    All of a row depend on each x_i, through the sum: dx_i = dy_i - p_i sum_j
-    dy_j, where p = exp(y) is the softmax.
+    As the sum depends on all x_i of a row, dx_i = dy_i - p_i sum_j dy_j, where
+    p = exp(y) is the softmax.
     """
 
     def f(self, x):
@@ -333,8 +333,7 @@ class Normalize(Component):
 
     x (..., K)  ->  y (..., K)
 
-    All of a row depend on each x_i, through s: dx_i = (dy_i - sum_j dy_j y_j)
-    / s.
+    As s depends on all x_i of a row, dx_i = (dy_i - sum_j dy_j y_j) / s.
     Raises ValueError if a row adds up to 0.
     """
 
@@ -350,7 +349,7 @@ class Normalize(Component):
 def scatter(dy, shape, key):
     """Add every entry of dy at its place in zeros: the reverse of x[key].
 
-    The key is one of arrays, or a tuple that holds some.
+    The key is an array of indices, or a tuple that holds some.
     """
     dx = np.zeros(shape, dy.dtype)
     np.add.at(dx, key, dy)              # adds again where a place comes twice
@@ -365,10 +364,11 @@ class Slice(Component):
 
     def dx(self, dy, x, key):
         keys = key if isinstance(key, tuple) else (key,)
-        if any(isinstance(part, (list, np.ndarray)) for part in keys):
+        single = int, np.integer, slice, type(None), type(...)
+        if not all(isinstance(part, single) for part in keys):
             return scatter(dy, x.shape, key)
         dx = np.zeros_like(x)
-        dx[key] = dy                    # no place comes twice
+        dx[key] = dy                    # no place comes twice, and this is fast
         return dx
 
 

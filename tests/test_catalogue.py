@@ -21,16 +21,6 @@ def run(loss):
 
 # Values known from elsewhere.
 
-def test_golden_log_softmax(golden, float64):
-    want = golden["softmax"]
-    x = Param([want["s"]])
-    y = edf.LogSoftmax(x)
-    edf.forward()
-    np.testing.assert_allclose(y.value[0], want["logsoftmax"], rtol=1e-15)
-    np.testing.assert_allclose(y.dx(np.array([want["g"]]), x.value)[0], want["logsoftmax_grad"],
-                               rtol=1e-14)
-
-
 def test_golden_normalize(golden, float64):
     want = golden["normalize"]
     x = Param(want["x"])

@@ -202,7 +202,8 @@ CASES = [
          real([[(5, 4)], [(1, 4)], [(2, 3, 4)]], positive)),
     *(Case(edf.Slice, lambda x, key=key: x[key], real([[(4, 3, 2)]]), {"key": key})
       for key in [1, np.s_[:, 1], np.s_[1:3], np.s_[..., ::-1], np.s_[:, None], np.s_[0, 0, 0],
-                  ([0, 2, 0],), np.s_[[3, 3, 3], 1]]),
+                  ([0, 2, 0],), np.s_[[3, 3, 3], 1], ((0, 2, 0),), np.int64(2),
+                  np.s_[0, None, ..., 1:]]),
     Case(edf.Select, picked, [[uniform(n, 4), some_labels(n, 4)] for n in (5, 1)]),
     Case(edf.Embedding, lambda w, index: w[index],
          [[uniform(4, 3), np.array(index)] for index in ([0, 3, 3, 1], [2], [[0, 0], [1, 0]], 1)]),
@@ -367,13 +368,15 @@ def test_golden_activations(name, component, options, golden, float64):
                                want[name + "_grad"], rtol=1e-14)
 
 
-def test_golden_softmax(golden, float64):
+@pytest.mark.parametrize("component, value, grad", [
+    (edf.Softmax, "y", "s_grad"), (edf.LogSoftmax, "logsoftmax", "logsoftmax_grad")])
+def test_golden_softmax(component, value, grad, golden, float64):
     want = golden["softmax"]
     x = Param([want["s"]])
-    y = edf.Softmax(x)
+    y = component(x)
     edf.forward()
-    np.testing.assert_allclose(y.value[0], want["y"], rtol=1e-15)
-    np.testing.assert_allclose(y.dx(np.array([want["g"]]), x.value)[0], want["s_grad"], rtol=1e-13)
+    np.testing.assert_allclose(y.value[0], want[value], rtol=1e-15)
+    np.testing.assert_allclose(y.dx(np.array([want["g"]]), x.value)[0], want[grad], rtol=1e-13)
 
 
 def test_golden_cross_entropy_of_scores(golden, float64):
