@@ -1,16 +1,22 @@
-# Every task by name.  Each sets up what it needs in .venv first.
+# Every task by name.  Each sets up what it needs first, in .venv or .venv-nbgrader.
 
 PYTHON ?= python3
 BIN := .venv/bin
+GRADER := .venv-nbgrader/bin
+PIP := python -m pip install -q --disable-pip-version-check
 
 help:
-	@echo "make ps1        run problem set 1 on MNIST and write build/ps1.html"
-	@echo "make notebook   open problem set 1 in JupyterLab"
-	@echo "make test       run the tests"
-	@echo "make lint       check the style of the code"
-	@echo "make student    build ps1.ipynb from course/ps1.py, and run it"
-	@echo "make solutions  build and run it with the answers, in build/"
-	@echo "make clean      remove .venv and build"
+	@echo "make ps1           run problem set 1 on MNIST and write build/ps1.html"
+	@echo "make notebook      open problem set 1 in JupyterLab"
+	@echo "make test          run the tests"
+	@echo "make test-browser  run the notebooks in JupyterLab in a real browser (needs Chromium)"
+	@echo "make test-grading  test the release and the grading of the problem set"
+	@echo "make lint          check the style of the code"
+	@echo "make student       build ps1.ipynb from course/ps1.py, and run it"
+	@echo "make solutions     build and run it with the answers, in build/"
+	@echo "make release       build it in nbgrader's format, in build/release/"
+	@echo "make grade SUBMISSIONS=folder    grade the notebooks in a folder: build/grades/"
+	@echo "make clean         remove the environments and build"
 
 ps1: .venv/user
 	$(BIN)/python course/problem_set.py run
@@ -21,22 +27,41 @@ notebook: .venv/user
 test: .venv/dev
 	$(BIN)/python -m pytest -q
 
+test-browser: .venv/dev
+	$(BIN)/python -m pytest -q -m browser tests/test_browser.py
+
+test-grading: .venv/dev .venv-nbgrader/ready
+	NBGRADER_PYTHON="$(CURDIR)/$(GRADER)/python" $(BIN)/python -m pytest -q -m grading \
+		tests/test_grading.py
+
 lint: .venv/dev
 	$(BIN)/ruff check .
 
 student solutions: .venv/dev
 	$(BIN)/python course/problem_set.py $@
 
+release: .venv-nbgrader/ready
+	$(GRADER)/python course/grade.py release
+
+grade: .venv-nbgrader/ready
+	@test -n "$(SUBMISSIONS)" || { echo "usage: make grade SUBMISSIONS=folder"; exit 2; }
+	$(GRADER)/python course/grade.py grade "$(SUBMISSIONS)" $(OPTIONS)
+
 clean:
-	rm -rf .venv build
+	rm -rf .venv .venv-nbgrader build
 
 .venv/user: requirements.txt
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install -q --disable-pip-version-check -r requirements.txt
+	$(BIN)/$(PIP) -r requirements.txt
 	@touch $@
 
 .venv/dev: requirements-dev.txt .venv/user
-	$(BIN)/python -m pip install -q --disable-pip-version-check -r requirements-dev.txt
+	$(BIN)/$(PIP) -r requirements-dev.txt
 	@touch $@
 
-.PHONY: help ps1 notebook test lint student solutions clean
+.venv-nbgrader/ready: requirements-grading.txt requirements.txt
+	$(PYTHON) -m venv .venv-nbgrader
+	$(GRADER)/$(PIP) -r requirements-grading.txt
+	@touch $@
+
+.PHONY: help ps1 notebook test test-browser test-grading lint student solutions release grade clean

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from ps1_checks import EXERCISES
+
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
@@ -24,14 +26,30 @@ def test_the_script_prints_what_the_readme_shows(mnist):
 
 def test_the_readme_names_files_and_targets_that_exist():
     makefile = (ROOT / "Makefile").read_text()
-    for target in re.findall(r"make ([a-z0-9]+)", README):
-        assert re.search(rf"^[a-z ]*\b{target}\b[a-z ]*:", makefile, re.M), target
-    for name in re.findall(r"`([\w/]+\.(?:py|ipynb|md|txt))`", README) + ["course/errors.png"]:
+    text = README + (ROOT / "course" / "README.md").read_text(encoding="utf-8")
+    for target in re.findall(r"make ([a-z0-9-]+)", text):
+        assert re.search(rf"^[a-z -]*\b{target}\b[a-z -]*:", makefile, re.M), target
+    names = re.findall(r"`([\w/]+\.(?:py|ipynb|md|txt))`", text)
+    built = {"build/release/ps1/ps1.ipynb", "ada.ipynb", "ben.ipynb", "ada/ps1.ipynb"}
+    for name in {*names, "course/errors.png"} - built:
         assert (ROOT / name).exists(), name
 
 
+def test_the_course_page_counts_exercises_and_points_right():
+    page = (ROOT / "course" / "README.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (\d+) [^|]*\| (\d*) ?\| (\d*) ?\|", page, re.M)
+    assert len(rows) == 17
+    for section, count, points in rows:
+        exercises = [exercise for exercise in EXERCISES.values()
+                     if exercise.number.split(".")[0] == section]
+        assert int(count or 0) == len(exercises)
+        assert int(points or 0) == sum(exercise.points for exercise in exercises)
+    assert f"{len(EXERCISES)} of them" in README
+
+
 def test_requirements_are_ranges():
-    lines = [line for name in ("requirements.txt", "requirements-dev.txt")
+    files = "requirements.txt", "requirements-dev.txt", "requirements-grading.txt"
+    lines = [line for name in files
              for line in (ROOT / name).read_text().splitlines()
              if line and not line.startswith(("#", "-r"))]
     assert lines and all(">=" in line and "==" not in line for line in lines)

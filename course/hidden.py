@@ -1,0 +1,681 @@
+"""The hidden tests of problem set 1: on the instructor's side only.
+
+The grader adds verify(name, globals()) to every check cell.  It runs the public
+test once more, with checks that the notebook had no hand in, and then the test
+of the table HIDDEN, at the end, on numbers drawn from SEED: change it every year.
+"""
+
+import importlib.util
+import inspect
+import sys
+import warnings
+from contextlib import contextmanager
+
+import numpy as np
+
+import edf
+import edf_catalogue
+import edf_check
+import ps1_tools
+from mnist_loader import load
+
+SEED = 1
+rng = np.random.default_rng(SEED)
+
+
+def load_checks():
+    """Return ps1_checks once more, from its file: not the module that the notebook imports."""
+    spec = importlib.util.find_spec("ps1_checks")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def functions(owner):
+    """Return {name: value} of the functions and classes of a module or a class."""
+    return {name: value for name, value in vars(owner).items() if callable(value)}
+
+
+checks = load_checks()
+MODULES = [edf, edf_catalogue, edf_check, ps1_tools]
+CLASSES = [value for module in MODULES for value in functions(module).values()
+           if inspect.isclass(value)]
+PRISTINE = [(owner, functions(owner)) for owner in [np, *MODULES, *CLASSES]]
+
+
+def restore():
+    """Undo what the notebook may have put in place of functions of EDF and NumPy."""
+    for owner, saved in PRISTINE:
+        for name, value in saved.items():
+            if vars(owner).get(name) is not value:
+                setattr(owner, name, value)
+
+
+def verify(name, namespace):
+    """Test what the namespace has under this name, in public and hidden tests.
+
+    Raises AssertionError, which says why, if it is not right.
+    """
+    restore()
+    exercise, stage = checks.EXERCISES[name], "public test"
+    try:
+        with fresh():
+            mine = checks.written(name, namespace)
+            assert mine is not exercise.library, "this is EDF's own component"
+            exercise.test(mine)
+        stage = "hidden test"
+        rng.bit_generator.state = np.random.default_rng(SEED).bit_generator.state
+        with fresh():
+            HIDDEN[name](mine)
+    except NotImplementedError:
+        said = "not done yet"
+    except Exception as error:
+        words = checks.explain(error).removeprefix("AssertionError: ")
+        said = f"{stage}: {words or 'not right for other numbers'}"
+    else:
+        sys.audit("edf.verified", name)         # the grader wants to see that it came to this
+        return
+    raise AssertionError(said)
+
+
+@contextmanager
+def fresh():
+    """Give a test an empty graph, float64 and seeded random numbers; then put all back."""
+    saved = edf.dtype, edf.training, edf.rng, edf.rng.bit_generator.state
+    edf.clear()
+    edf.dtype, edf.training = np.float64, True
+    edf.seed(0)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")                     # nbgrader takes words for errors
+            warnings.simplefilter("error", RuntimeWarning)      # as the public check does
+            yield
+    finally:
+        edf.dtype, edf.training, edf.rng, edf.rng.bit_generator.state = saved
+        edf.clear()
+
+
+# Tests, and what they are made of.
+
+def normal(*shape):
+    """Return an array of this shape, of normally distributed numbers."""
+    return rng.normal(size=shape)
+
+
+def like(library, *arrays, inputs=(), **options):
+    """Return a test: has the component the value and the gradients of the library's?
+
+    The arrays become Params, those in `inputs` Inputs.  Both get the same
+    gradient from above, drawn at random.
+    """
+    def test(mine):
+        value, grads = run(mine, arrays, inputs, options)
+        right_value, right_grads = run(library, arrays, inputs, options)
+        shapes = ", ".join(str(np.shape(array)) for array in (*arrays, *inputs))
+        close("value", value, right_value, shapes)
+        names = list(inspect.signature(mine).parameters)
+        for name, grad, right in zip(names, grads, right_grads):
+            close(f"gradient with respect to {name}", grad, right, shapes)
+    return test
+
+
+def run(build, arrays, inputs, options):
+    """Return the value of a node, and the gradients of its Params, in a new graph."""
+    edf.clear()
+    edf.seed(0)
+    params = [edf.Param(np.array(array)) for array in arrays]
+    node = build(*params, *(edf.Input(np.array(array)) for array in inputs), **options)
+    checks.require_return(node, edf.Component)
+    edf.forward()
+    value = np.array(node.value)
+    dy = np.random.default_rng(SEED).normal(size=value.shape)
+    loss = node * edf.Input(dy)                 # the gradient of its mean at the node: dy / size
+    edf.forward()
+    edf.backward(loss)
+    return value, [param.grad for param in params]
+
+
+def close(what, got, right, shapes):
+    """Raise AssertionError unless the arrays are nearly equal, with the worst entry."""
+    if right is None:                           # the library passes no gradient there either
+        return
+    assert got is not None, f"there is no {what}, for shapes {shapes}"
+    assert np.shape(got) == np.shape(right), (
+        f"the {what} has shape {np.shape(got)}, expected {np.shape(right)}, for shapes {shapes}")
+    error = np.abs(got - right) - 1e-6 * np.abs(right) - 1e-9
+    error = np.where(np.isfinite(error), error, np.inf)
+    if error.max() > 0:
+        entry = np.unravel_index(error.argmax(), error.shape)
+        raise AssertionError(f"the {what} is {got[entry]:.7g} at entry "
+                             f"{tuple(map(int, entry))}, expected {right[entry] + 0:.7g}, "
+                             f"for shapes {shapes}")
+
+
+# Sections 1 to 3.
+
+def hidden_prediction(mine):
+    assert tuple(float(n) for n in mine()) == (-4, -2, 2)
+
+
+def hidden_graph(mine):
+    for values in rng.normal(size=(2, 3)), rng.normal(size=1), rng.normal(size=()):
+        edf.clear()
+        x, twin = edf.Param(values), edf.Param(values)
+        got, want = mine(x), edf.Mul(twin, edf.Tanh(edf.Exp(edf.Mul(twin, -1))))
+        edf.forward()
+        assert np.allclose(got.value, want.value), "value"
+        edf.backward(got)
+        mine_grad = x.grad
+        edf.backward(want)
+        assert np.allclose(mine_grad, twin.grad), "gradient"
+
+
+def hidden_gradients(mine):
+    """A network with a residual path, for batches of one and of four."""
+    for rows in 1, 4:
+        edf.clear()
+        x, labels = edf.Input(rng.normal(size=(rows, 3))), edf.Input(rng.integers(0, 5, rows))
+        w, v = edf.Param(rng.normal(size=(3, 3))), edf.Param(rng.normal(size=(3, 5)))
+        hidden = edf.Tanh(x @ w)
+        hidden = hidden + edf.Sigmoid(hidden @ w)           # w and hidden are used twice
+        scores = hidden @ v
+        scores = scores * 2 + edf.Reshape(scores, (rows, 5))    # which hands out a view
+        loss = edf.SoftmaxCrossEntropy(scores, labels)
+        edf.Sum(loss)                                       # built later, not part of the loss
+        edf.forward()
+        got = mine(loss, ps1_tools.shares)
+        assert all(node.grad is None for node in edf.components), "grad is written"
+        edf.backward(loss)
+        for node in edf.components:
+            if node.grad is not None:
+                assert np.shape(got[node]) == node.grad.shape, f"shape for {node}"
+                assert np.allclose(got[node], node.grad, rtol=1e-6), f"gradient of {node}"
+
+
+def hidden_second_derivative(mine):
+    for x0 in rng.uniform(-1.5, 1.5, 3):
+        got = mine(lambda x: edf.Tanh(x) * x, x0)
+        y = np.tanh(x0)
+        true = 2 * (1 - y ** 2) - 2 * x0 * y * (1 - y ** 2)
+        assert abs(got - true) < 1e-5, f"{got} at {x0}, expected {true}"
+    got = mine(lambda x: x * x * x, 1.0, h=0.5)             # of 3 x^2 the difference is exact
+    assert abs(got - 6) < 1e-9, f"{got}, expected 6"
+
+
+def hidden_naive_rule(mine):
+    def second(function, at, h=1e-3):
+        return (function(at + h) - 2 * function(at) + function(at - h)) / h ** 2
+
+    for shape in (), (1,), (4, 3):
+        x = rng.normal(size=shape)
+        y, z = edf.sigmoid(x), np.tanh(x)
+        f_yy = second(lambda t, z=z: np.exp(t * z), y)
+        f_zz = second(lambda t, y=y: np.exp(y * t), z)
+        want = f_yy * second(edf.sigmoid, x) + f_zz * second(np.tanh, x)
+        got = mine(x)
+        assert np.shape(got) == shape and np.allclose(got, want, atol=1e-5), f"{got}, {want}"
+
+
+def hidden_slope(mine):
+    for x in rng.normal(size=3):
+        assert abs(mine(np.sin, x, 1e-4) - np.cos(x)) < 1e-8
+        got, h = mine(lambda x: x ** 4, x, 0.25), 0.25
+        want = ((x + h) ** 4 - (x - h) ** 4) / (2 * h)
+        assert abs(got - want) < 1e-10, f"{got}, expected {want}"
+
+
+def hidden_numeric_gradient(mine):
+    got = mine(lambda x: (x ** 3).sum(), np.array([[1.0, -2.0]]), h=0.5)
+    assert np.allclose(got, [[3.25, 12.25]]), f"with h = 0.5: {got}"
+    for shape in (1,), (3,), (2, 3), (2, 1, 3):
+        x, weights = rng.normal(size=shape), rng.normal(size=shape)
+        x.flags.writeable = False           # a copy may be changed, this may not
+        got = mine(lambda x, weights=weights: (weights * np.sin(x)).sum() + x.prod(), x)
+        others = [np.delete(x.ravel(), i).prod() for i in range(x.size)]
+        want = weights * np.cos(x) + np.reshape(others, shape)
+        assert got.shape == shape and np.allclose(got, want, atol=1e-7), f"{got}, {want}"
+
+
+def hidden_check(mine):
+    factor = rng.uniform(1.05, 3)
+
+    class Scaled(edf.Tanh):
+        def dx(self, dy, x):
+            return factor * super().dx(dy, x)
+
+    class Elementwise(edf.Softmax):         # what is right for a sigmoid only
+        def dx(self, dy, x):
+            return dy * self.value * (1 - self.value)
+
+    class NoMean(edf.Mean):
+        def dx(self, dy, x, axis, keepdims):
+            return np.ones(x.shape) / x.size
+
+    class Minus(edf.Exp):
+        def dx(self, dy, x):
+            return -super().dx(dy, x)
+
+    class LastEntry(edf.Tanh):
+        def dx(self, dy, x):
+            return super().dx(dy, x) * np.where(np.arange(x.size) == x.size - 1, 2, 1).reshape(
+                x.shape)
+
+    class Millions(edf.Tanh):
+        def f(self, x):
+            return 1e6 * super().f(x)
+
+        def dx(self, dy, x):
+            return dy * (1e6 - 1e-6 * self.value ** 2)
+
+    x = rng.normal(size=(2, 4))
+    for kind in Millions, edf.Tanh, edf.Softmax, edf.Mean, edf.Softplus, edf.Transpose:
+        edf.clear()
+        error = mine(kind, x, ps1_tools.numeric_gradient)
+        assert 0 <= error < 1e-6, f"{kind.__name__} is right, but the error is {error}"
+    for kind in Scaled, Elementwise, NoMean, Minus, LastEntry:
+        edf.clear()
+        error = mine(kind, x, ps1_tools.numeric_gradient)
+        assert error > 1e-3, f"{kind.__name__} is wrong, but the error is {error}"
+
+
+# Sections 4 to 6.
+
+def each(*tests):
+    """Return a test that runs all of these."""
+    def test(mine):
+        for one in tests:
+            edf.clear()
+            one(mine)
+    return test
+
+
+def positive(*shape):
+    """Return random numbers from 0.5 to 2, to divide by or to take logarithms of."""
+    return rng.uniform(0.5, 2, shape)
+
+
+def probabilities(*shape):
+    """Return random rows that add up to 1."""
+    p = positive(*shape)
+    return p / p.sum(axis=-1, keepdims=True)
+
+
+def row_sum(x):
+    """Build EDF's sum of each row."""
+    return edf.Sum(x, axis=1)
+
+
+def hidden_relu(mine):
+    like(edf.ReLU, normal(2, 3, 4))(mine)
+    edf.clear()
+    like(edf.ReLU, np.zeros((1, 2)))(mine)
+
+
+def hidden_unbroadcast(mine):
+    for full, shape in (((5, 4), (4,)), ((5, 4), (5, 1)), ((5, 4), (1, 4)), ((5, 4), ()),
+                        ((1, 4), (1, 4)), ((2, 3, 4, 5), (3, 1, 5)), ((2, 3, 4), (1, 1, 4)),
+                        ((3, 3), (3, 1)), ((7,), ()), ((), ())):
+        grad = normal(*full) if full else np.array(1.5)
+        expected = edf.unbroadcast(grad, shape)
+        got = mine(grad, shape)
+        assert np.shape(got) == shape, f"{full} to {shape}: got shape {np.shape(got)}"
+        assert np.allclose(got, expected), f"{full} to {shape}: wrong numbers"
+
+
+def hidden_select(mine):
+    """Besides EDF's: the shape, as np.allclose would take () for (1,)."""
+    for shape, index in ((4, 3), [2, 0, 1, 1]), ((3, 3), [0, 0, 2]), ((1, 5), [4]), ((1, 1), [0]):
+        edf.clear()
+        node = mine(edf.Param(normal(*shape)), edf.Input(index))
+        edf.forward()
+        assert node.value.shape == shape[:1], f"batch of {shape[0]}: shape {node.value.shape}"
+        edf.clear()
+        like(edf.Select, normal(*shape), inputs=(index,))(mine)
+
+
+def hidden_log_softmax(mine):
+    """Besides EDF's: finite at +-1000, and the golden gradient of scores 1, 2, 3."""
+    for shape in (4, 5), (1, 3), (3, 1):
+        edf.clear()
+        like(edf.LogSoftmax, normal(*shape))(mine)
+    edf.clear()
+    like(edf.LogSoftmax, np.array([[-1000.0, 1000.0], [-1000.0, -999.0]]))(mine)
+    edf.clear()
+    node = mine(edf.Param([[1.0, 2.0, 3.0]]))
+    edf.forward()
+    got = node.dx(np.array([[1.0, 0.0, -2.0]]), node.x.value)
+    assert np.allclose(got, [[1.0900306, 0.2447285, -1.3347590]], atol=1e-6), got
+
+
+# Sections 7 and 8.
+
+def random_network(B, D=4, H=5, K=3):
+    """Return x, labels, W, b, V, c of a network with D inputs, H hidden units and K classes."""
+    return (rng.normal(size=(B, D)), rng.integers(K, size=B), rng.normal(size=(D, H)),
+            rng.normal(size=H), rng.normal(size=(H, K)), rng.normal(size=K))
+
+
+def by_edf(x, labels, *weights):
+    """Return h and y, and the gradients of W, b, V and c, from EDF's components."""
+    edf.clear()
+    W, b, V, c = params = [edf.Param(array) for array in weights]
+    loss = ps1_tools.two_layers(edf.Input(x), edf.Input(labels), *params)
+    edf.forward()
+    edf.backward(loss)
+    return (loss.scores.x.value, loss.p), [param.grad for param in params]
+
+
+def hidden_forward(mine):
+    for B in 1, 7:
+        x, labels, *weights = random_network(B)
+        for got, want in zip(mine(x, *weights), by_edf(x, labels, *weights)[0], strict=True):
+            assert np.shape(got) == want.shape and np.allclose(got, want, rtol=1e-6), (got, want)
+    x, labels, W, b, V, c = random_network(4)
+    assert np.isfinite(mine(x, W, b, 1e4 * V, c)[1]).all(), "not finite for large scores"
+
+
+def hidden_backward(mine):
+    for B in 1, 2, 7:
+        x, labels, W, b, V, c = random_network(B)
+        (h, y), gradients = by_edf(x, labels, W, b, V, c)
+        before = y.copy(), h.copy()
+        results = mine(x, labels, h, y, V)
+        assert np.array_equal(y, before[0]) and np.array_equal(h, before[1]), "it writes into them"
+        for got, want in zip(results, gradients, strict=True):
+            assert np.shape(got) == want.shape and np.allclose(got, want, rtol=1e-6), (got, want)
+
+
+def hidden_network(mine):
+    for B, activation in (1, edf.Sigmoid), (7, edf.ReLU):
+        x, labels, *weights = random_network(B)
+        results = []
+        for build in mine, ps1_tools.two_layers:
+            edf.clear()
+            params = [edf.Param(array) for array in weights]
+            loss = build(edf.Input(x), edf.Input(labels), *params, activation)
+            edf.forward()
+            edf.backward(loss)
+            results.append([loss.value.mean(), *(param.grad for param in params)])
+        for got, want in zip(*results):
+            assert np.allclose(got, want, rtol=1e-6), (got, want)
+
+
+def hidden_baselines(mine):
+    for labels in rng.integers(5, size=200), np.array([4, 4, 4]), 3 * rng.integers(3, size=50):
+        got, right = mine(labels), ps1_tools.baselines(labels)
+        assert np.allclose(got, right), (got, right)
+
+
+def hidden_training(mine):
+    x, labels = rng.normal(size=(45, 3)), rng.integers(2, size=45)
+    for optimiser, options in (edf.SGD, {"lr": 0.3}), (edf.Adam, {"lr": 0.01}):
+        for size in 10, 45, 64:
+            results = []
+            for run in mine, ps1_tools.fit:
+                edf.seed(int(size))
+                net = ps1_tools.mlp([3, 4, 2], edf.Tanh)
+                losses = run(net, x, labels, optimiser(**options), 4, size=size)
+                results.append([losses, *(param.value for param in edf.params)])
+            for got, want in zip(*results):
+                assert np.allclose(got, want, rtol=1e-6), (got, want)
+
+
+# Sections 9 and 10.
+
+def hidden_sgd(mine):
+    """The same steps as EDF's, with a rate that changes, and a graph that is built later."""
+    def train(descent):
+        numbers = np.random.default_rng(7)
+        sgd = descent(lr=0.3)
+        edf.clear()
+        x, labels = edf.Input(numbers.normal(size=(5, 4))), edf.Input([0, 2, 1, 1, 0])
+        h = edf.Tanh(edf.Affine(x, edf.Param(numbers.normal(size=(4, 6))), edf.Param(np.ones(6))))
+        scores = edf.Affine(h, edf.Param(numbers.normal(size=(6, 3))), edf.Param(np.zeros(3)))
+        loss = edf.SoftmaxCrossEntropy(scores, labels)
+        for sgd.lr in 0.3, 0.1, 1.0, 0.0:
+            edf.forward()
+            edf.backward(loss)
+            sgd.step()
+        return [param.value.copy() for param in edf.params]
+
+    for got, expected in zip(train(mine), train(edf.SGD)):
+        assert np.allclose(got, expected, rtol=1e-6)
+
+
+def hidden_error_rate(mine):
+    """The share that is counted one image at a time, for one image and for many."""
+    for count, shape in (1, (28, 28)), (7, (3, 6)), (131, (8, 8)):
+        images, labels = rng.random((count, *shape)), rng.integers(0, 10, count)
+        net = ps1_tools.mlp([images[0].size, 12, 10], lambda h: edf.Dropout(edf.Tanh(h)))
+        wrong = 0
+        for image, label in zip(images, labels):
+            with edf.evaluating():
+                net.x.value, net.labels.value = image.reshape(1, -1), np.array([label])
+                edf.forward()
+            wrong += net.scores.value[0].argmax() != label
+        before = [param.value.copy() for param in edf.params]
+        assert np.isclose(mine(net, images, labels), wrong / count, rtol=0, atol=1e-9)
+        assert edf.training
+        for param, value in zip(edf.params, before):
+            assert (param.value == value).all()         # measuring is not learning
+
+
+def hidden_sweep(mine):
+    for values, seeds in (["a", "b", "c", "d"], range(5)), ([(3, 4)], [11]), ([2.5, 1], (4, 2, 9)):
+        table = rng.random((len(values), len(seeds)))
+        table[rng.random(table.shape) < 0.3] = np.nan
+        places = {(value, seed): (i, j) for i, value in enumerate(values)
+                  for j, seed in enumerate(seeds)}
+        calls = []
+
+        def run(value, seed, table=table, places=places, calls=calls):
+            calls.append((value, seed))
+            return table[places[value, seed]]
+
+        got = mine(run, values, seeds)
+        assert sorted(calls) == sorted(places)
+        assert got.shape == table.shape
+        assert np.array_equal(got, table, equal_nan=True)
+
+
+def hidden_choice(mine):
+    for count in 2, 3, 6:
+        for _ in range(20):
+            values = list(rng.permutation(100)[:count])
+            errors = rng.random((count, rng.integers(1, 5)))
+            best = rng.integers(count)
+            for i in range(count):                      # some are out, but not the best
+                if i != best:
+                    errors[i] += 1 - errors[i].mean() + rng.random()
+                    if rng.random() < 0.4:
+                        errors[i] = -5
+                        errors[i, rng.integers(errors.shape[1])] = np.nan
+            assert mine(values, errors) == values[best]
+
+
+def hidden_spread(mine):
+    for shape in (1, 2), (3, 5), (6, 4):
+        errors = rng.random(shape)
+        mean, sd = mine(errors)
+        for row, m, s in zip(errors.tolist(), mean, sd, strict=True):
+            expected = sum(row) / len(row)
+            assert np.isclose(m, expected)
+            assert np.isclose(s, (sum((e - expected) ** 2 for e in row) / (len(row) - 1)) ** 0.5)
+        errors[0, 1] = np.nan
+        mean, sd = mine(errors)
+        assert np.isnan([mean[0], sd[0]]).all() and np.isfinite([*mean[1:], *sd[1:]]).all()
+
+
+# Sections 11 to 13.
+
+def same_steps(library, **options):
+    """Return a test: does it move random parameters as EDF's does, with a rate that changes?"""
+    starts, grads = [normal(3, 2), normal(4), normal()], normal(6, 3)
+
+    def test(mine):
+        ends = []
+        for kind in library, mine:
+            edf.clear()
+            params = [edf.Param(start) for start in starts]
+            optimiser = kind(lr=0.1, **options)
+            for step, scale in enumerate(grads):
+                optimiser.lr = 0.1 / (1 + step)
+                for param, factor in zip(params, scale):
+                    param.grad = factor * np.cos(param.value + step)
+                optimiser.step()
+            ends.append([param.value for param in params])
+        for want, got in zip(*ends):
+            assert np.allclose(got, want, rtol=1e-6)
+    return test
+
+
+def steps_from_scratch(optimiser):
+    """A second optimiser of the same class must not know anything of the first."""
+    for lr in 0.1, 0.1:
+        edf.clear()
+        w = edf.Param([1.0, -2.0])
+        fresh = optimiser(lr=lr)
+        w.grad = np.array([0.5, 0.25])
+        fresh.step()
+        got = w.value.copy()
+    edf.clear()
+    w = edf.Param([1.0, -2.0])
+    w.grad = np.array([0.5, 0.25])
+    optimiser(lr=0.1).step()
+    assert np.array_equal(got, w.value)
+
+
+def hidden_momentum(mine):
+    same_steps(edf.SGD, momentum=0.7)(mine)
+    steps_from_scratch(mine)
+
+
+def hidden_rmsprop(mine):
+    same_steps(edf.RMSProp)(mine)
+    same_steps(edf.RMSProp, alpha=0.6, eps=0.3)(mine)
+    steps_from_scratch(mine)
+
+
+def hidden_adam(mine):
+    same_steps(edf.Adam)(mine)
+    same_steps(edf.Adam, betas=(0.5, 0.7), eps=0.3)(mine)
+    steps_from_scratch(mine)
+
+
+def hidden_batchnorm(mine):
+    for rows in 2, 3, 8:
+        like(edf.BatchNorm, normal(rows, 5), normal(5), normal(5))(mine)
+    like(edf.BatchNorm, 100 + normal(6, 4), normal(4), normal(4), eps=0.7)(mine)
+    like(edf.BatchNorm, np.ones((4, 2)), normal(2), normal(2), eps=0.1)(mine)   # constant columns
+
+
+def hidden_max_pool(mine):
+    for shape, size, stride in (((1, 1, 4, 4), 2, None), ((2, 3, 7, 6), 3, 2),
+                                ((3, 2, 6, 7), 3, 1), ((1, 2, 5, 5), 2, 3)):
+        like(edf.MaxPool2d, normal(*shape), size=size, stride=stride)(mine)
+
+
+def hidden_conv(mine):
+    like(edf.Conv2d, normal(1, 1, 5, 5), normal(1, 1, 3, 3), normal(1))(mine)
+    like(edf.Conv2d, normal(2, 3, 6, 5), normal(4, 3, 3, 3), normal(4), stride=2, padding=1)(mine)
+    like(edf.Conv2d, normal(3, 2, 5, 7), normal(5, 2, 2, 3), normal(5))(mine)
+
+
+# Section 14.
+
+def similarity(queries, keys):
+    return queries @ edf.Transpose(keys)
+
+
+def repeated(x, copies):
+    return edf.Expand(x, (len(x.value), copies))
+
+
+def hidden_jacobian(mine):
+    for k in 1, 2, 5:
+        o = rng.normal(size=k)
+        y = np.exp(o) / np.exp(o).sum()
+        assert np.allclose(mine(o.copy()), np.diag(y) - np.outer(y, y), atol=1e-9), f"{k} scores"
+
+
+# Section 16.
+
+def hidden_best_net(mine):
+    digits = load("digits")
+    half = len(digits.train_labels) // 2
+    net = mine(digits.train_images[half:], digits.train_labels[half:])
+    error = ps1_tools.error_rate(net, digits.test_images, digits.test_labels)
+    assert error <= 0.2, f"after training on {half} other digits, {error:.1%} are wrong"
+
+
+HIDDEN = {
+    "my_prediction": hidden_prediction,
+    "my_graph": hidden_graph,
+    "my_gradients": hidden_gradients,
+    "my_second_derivative": hidden_second_derivative,
+    "my_naive_rule": hidden_naive_rule,
+    "my_slope": hidden_slope,
+    "my_numeric_gradient": hidden_numeric_gradient,
+    "my_check": hidden_check,
+    "MyTanh": each(like(edf.Tanh, normal(3, 4)), like(edf.Tanh, normal(1, 2, 3))),
+    "MyReLU": hidden_relu,
+    "MyLeakyReLU": each(like(edf.LeakyReLU, normal(3, 4), slope=0.2),
+                        like(edf.LeakyReLU, normal(1, 5))),             # the default slope
+    "MyDivide": each(like(edf.Div, normal(3, 4), positive(3, 4)),
+                     like(edf.Div, normal(2, 1, 3), -positive(2, 1, 3))),
+    "MyMatMul": each(like(edf.MatMul, normal(4, 2), normal(2, 5)),
+                     like(edf.MatMul, normal(1, 3), normal(3, 3)),
+                     like(edf.MatMul, normal(3, 3), normal(3, 3))),
+    "my_unbroadcast": hidden_unbroadcast,
+    "MyNormalize": each(like(edf.Normalize, positive(4, 3)), like(edf.Normalize, positive(1, 6)),
+                        like(edf.Normalize, -positive(3, 3))),
+    "MySelect": hidden_select,
+    "MyRowSum": each(like(row_sum, normal(4, 3)), like(row_sum, normal(3, 3)),
+                     like(row_sum, normal(1, 5))),
+    "MySoftmax": each(like(edf.Softmax, normal(4, 5)), like(edf.Softmax, normal(3, 3)),
+                      like(edf.Softmax, 5 * normal(1, 4))),
+    "MyLogSoftmax": hidden_log_softmax,
+    "MyCrossEntropy": each(
+        like(edf.CrossEntropy, probabilities(4, 3), inputs=([2, 0, 1, 1],)),
+        like(edf.CrossEntropy, probabilities(3, 3), inputs=([1, 1, 0],)),
+        like(edf.CrossEntropy, probabilities(1, 6), inputs=([5],))),
+    "MySoftmaxCrossEntropy": each(
+        like(edf.SoftmaxCrossEntropy, normal(4, 3), inputs=([2, 0, 1, 1],)),
+        like(edf.SoftmaxCrossEntropy, 3 * normal(3, 3), inputs=([1, 1, 0],)),
+        like(edf.SoftmaxCrossEntropy, normal(1, 6), inputs=([5],))),
+    "my_forward": hidden_forward,
+    "my_backward": hidden_backward,
+    "my_network": hidden_network,
+    "my_baselines": hidden_baselines,
+    "my_training": hidden_training,
+    "MySGD": hidden_sgd,
+    "my_error_rate": hidden_error_rate,
+    "my_sweep": hidden_sweep,
+    "my_choice": hidden_choice,
+    "my_spread": hidden_spread,
+    "MyMomentum": hidden_momentum,
+    "MyRMSProp": hidden_rmsprop,
+    "MyAdam": hidden_adam,
+    "my_composed_batchnorm": hidden_batchnorm,
+    "MyBatchNorm": hidden_batchnorm,
+    "MyMaxPool2d": hidden_max_pool,
+    "MyConv2d": hidden_conv,
+    "SuspectReLU": each(like(edf.ReLU, normal(4, 3)), like(edf.ReLU, normal(1, 5)),
+                           like(edf.ReLU, normal(2, 3, 4))),
+    "suspect_layer": each(like(edf.Affine, normal(5, 3), normal(3, 2), normal(2)),
+                             like(edf.Affine, normal(1, 4), normal(4, 3), normal(3))),
+    "SuspectMatMul": each(like(edf.MatMul, normal(5, 2), normal(2, 3)),
+                             like(edf.MatMul, normal(1, 4), normal(4, 4))),
+    "SuspectSimilarity": each(like(similarity, normal(4, 2), normal(3, 2)),
+                                 like(similarity, normal(1, 3), normal(5, 3))),
+    "SuspectRepeat": each(like(repeated, normal(4, 1), copies=3),
+                             like(repeated, normal(1, 1), copies=7)),
+    "SuspectNormalize": each(like(edf.Normalize, rng.uniform(0.3, 2, (4, 5))),
+                                like(edf.Normalize, rng.uniform(0.3, 2, (1, 3)))),
+    "suspect_jacobian": hidden_jacobian,
+    "SuspectCrossEntropy": each(
+        like(edf.CrossEntropy, probabilities(5, 4), inputs=[np.array([3, 0, 1, 1, 2])]),
+        like(edf.CrossEntropy, probabilities(1, 3), inputs=[np.array([2])])),
+    "SuspectSoftmax": each(like(edf.Softmax, normal(4, 5)), like(edf.Softmax, normal(1, 3))),
+    "my_best_net": hidden_best_net,
+}

@@ -1,0 +1,154 @@
+"""The problem set in a real page: JupyterLab in headless Chromium, Run > Run All Cells.
+
+    make test-browser
+
+What the page saves is the verdict, besides what it drew and what it asked for.
+SHOTS=folder keeps a picture of every screenful.
+"""
+
+import json
+import os
+import re
+import secrets
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import nbformat
+import problem_set as tool
+import pytest
+
+pytestmark = pytest.mark.browser
+sync_api = pytest.importorskip("playwright.sync_api")
+
+LIMIT = 600             # seconds; the bounds, 5 and 6 minutes, are for a quiet machine
+CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
+FLAGS = ("--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
+         "--disable-component-update --disable-sync").split()
+IDLE = "#jp-main-statusbar >> text=/\\| Idle/"
+SETTINGS = {            # no pop-up with news over the page, and every cell in it, seen or not
+    "apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False},
+    "notebook-extension/tracker": {"windowingMode": "none"},
+}
+
+
+@pytest.fixture
+def lab(tmp_path):
+    """A JupyterLab server on a free port, over a copy of the files: it saves what it opens."""
+    work = tmp_path / "work"
+    shutil.copytree(tool.ROOT, work, ignore=shutil.ignore_patterns(
+        ".git", ".venv*", "__pycache__", "build", "tests"))
+    solved = tool.without_markers(tool.read_source())
+    nbformat.write(solved, work / "ps1_solutions.ipynb")
+    for name, settings in SETTINGS.items():
+        file = tmp_path / "settings" / "@jupyterlab" / f"{name}.jupyterlab-settings"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(json.dumps(settings))
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        port = s.getsockname()[1]
+    token = secrets.token_hex(16)
+    folders = ("JUPYTERLAB_SETTINGS_DIR", "JUPYTERLAB_WORKSPACES_DIR", "JUPYTER_CONFIG_DIR",
+               "JUPYTER_RUNTIME_DIR", "IPYTHONDIR")
+    env = os.environ | {name: str(tmp_path / name) for name in folders}
+    env["JUPYTERLAB_SETTINGS_DIR"] = str(tmp_path / "settings")
+    with open(tmp_path / "lab.log", "w") as log:
+        server = subprocess.Popen(
+            [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--ip=127.0.0.1",
+             f"--port={port}", f"--IdentityProvider.token={token}", f"--ServerApp.root_dir={work}"],
+            stdout=log, stderr=log, env=env)
+        try:
+            wait_for_server(server, f"http://127.0.0.1:{port}/api?token={token}", log.name)
+            yield f"http://127.0.0.1:{port}", token, work
+        finally:
+            server.terminate()
+            server.wait(20)
+
+
+def wait_for_server(server, address, log):
+    for _ in range(240):
+        assert server.poll() is None, Path(log).read_text()[-2000:]
+        try:
+            return urllib.request.urlopen(address, timeout=2)
+        except OSError:
+            time.sleep(0.25)
+    pytest.fail("JupyterLab does not answer: " + Path(log).read_text()[-2000:])
+
+
+def run_all(page):
+    """Choose Run > Run All Cells, and wait until nothing has been running for three seconds."""
+    page.wait_for_selector(".jp-NotebookPanel .jp-Notebook", timeout=90_000)
+    page.wait_for_selector(IDLE, timeout=90_000)        # earlier, it asks for a kernel
+    page.get_by_role("menuitem", name="Run", exact=True).click()
+    page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
+    quiet, end = 0, time.time() + LIMIT
+    while quiet < 3:
+        assert time.time() < end, f"still running after {LIMIT} s"
+        page.wait_for_timeout(1000)
+        prompts = page.locator(".jp-CodeCell .jp-InputArea-prompt").all_inner_texts()
+        prompts = [text.strip("[]: \n") for text in prompts]
+        idle = page.locator(IDLE).count() and "*" not in prompts
+        quiet = quiet + 1 if idle and any(text.isdigit() for text in prompts) else 0
+
+
+def keep_pictures(page, folder, name):
+    """Save a picture of every screenful of the notebook."""
+    folder.mkdir(parents=True, exist_ok=True)
+    box = page.locator(".jp-WindowedPanel-outer")
+    height = box.evaluate("e => e.clientHeight")
+    for number in range(box.evaluate("e => Math.ceil(e.scrollHeight / e.clientHeight)")):
+        box.evaluate(f"e => e.scrollTo(0, {number * height})")
+        page.wait_for_timeout(600)
+        page.screenshot(path=folder / f"{name}-{number:02}.png")
+
+
+@pytest.mark.parametrize("name", ["ps1", "ps1_solutions"])
+def test_the_notebook_runs_in_a_real_browser(name, lab):
+    assert CHROMIUM, "no Chromium found: install it, or set CHROMIUM to its path"
+    base, token, work = lab
+    outside, broken = [], []
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, headless=True, args=FLAGS)
+        page = browser.new_page(viewport={"width": 1200, "height": 2000})
+        page.on("pageerror", lambda error: broken.append(str(error)))
+        page.on("request", lambda request: None if request.url.startswith((base, "data:", "blob:"))
+                else outside.append(request.url))
+        page.goto(f"{base}/lab/tree/{name}.ipynb?token={token}&reset")
+        run_all(page)
+        bad_diagrams = page.locator(".jp-RenderedMermaid.jp-mod-warning").all_inner_texts()
+        diagrams = page.locator(".jp-RenderedMermaid img, .jp-RenderedMermaid svg").count()
+        pictures = page.locator(".jp-OutputArea img, .jp-OutputArea .jp-RenderedSVG").evaluate_all(
+            "es => es.map(e => e.getBoundingClientRect()).map(box => [box.width, box.height])")
+        if "SHOTS" in os.environ:
+            keep_pictures(page, Path(os.environ["SHOTS"]), name)
+        page.keyboard.press("Control+s")
+        page.wait_for_timeout(2000)
+        browser.close()
+    assert not bad_diagrams and diagrams > 1
+    assert len(pictures) > 20 and all(min(size) > 40 for size in pictures), pictures
+    assert not outside, f"the page asked for {outside}"
+    assert not broken
+    look_at(nbformat.read(work / f"{name}.ipynb", as_version=4), solved=name == "ps1_solutions")
+
+
+def look_at(notebook, solved):
+    """Judge a notebook that was saved: nothing complained, and the figures are right."""
+    code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    figures = tool.figures(notebook)
+    print(figures)
+    on_mnist = "data: MNIST" in figures
+    for number, cell in enumerate(code):
+        assert cell.execution_count is not None, f"code cell {number} did not run"
+        for output in cell.outputs:
+            assert output.output_type != "error", f"code cell {number}: {output.evalue}"
+            # Without MNIST the loader warns, and is meant to.
+            if on_mnist or "MNIST IS NOT HERE" not in output.get("text", ""):
+                assert output.get("name") != "stderr", f"code cell {number}: {output.text}"
+    if solved:
+        assert not re.search("not done yet|not right yet", nbformat.writes(notebook))
+    if solved and on_mnist:
+        assert float(re.search(r"best perceptron: ([\d.]+)%", figures)[1]) <= 1.4
