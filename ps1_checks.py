@@ -88,6 +88,9 @@ def written(name, namespace):
 def explain(error):
     """Return a sentence on an error: its kind, its words, and where it happened."""
     words = [f"{type(error).__name__}: {error}", *getattr(error, "__notes__", [])]
+    if "does not support ufuncs" in str(error):
+        words = ["TypeError: a function of NumPy got a component, but takes arrays: use edf.Exp, "
+                 "edf.Tanh, ** 0.5 and so on"]
     if isinstance(error, SyntaxError):
         words = [f"{type(error).__name__}: {error.msg}, line {error.lineno} of the cell: "
                  f"{(error.text or '').strip()}"]
@@ -126,8 +129,22 @@ def value_and_gradient(node, y):
     got = node.value.tolist()
     assert np.shape(got) == np.shape(y) and np.allclose(got, y, atol=1e-6), (
         f"the value is {got}, expected {y}")
-    errors = edf.check_gradients(node)
+    try:
+        errors = edf.check_gradients(node)
+    except AssertionError as error:
+        if ignores_dy(node):
+            error.add_note("the same comes out whatever dy is: is dy used?")
+        raise
     return f"values right, largest gradient error {max(errors.values()):.1e}"
+
+
+def ignores_dy(node):
+    """Does a d-method of this component return the same for another dy?"""
+    edf.forward()
+    values, dy = node.values(), np.ones(node.value.shape)
+    methods = [getattr(node, "d" + name) for name, argument in node.arguments.items()
+               if isinstance(argument, edf.Param)]
+    return any(np.array_equal(method(dy, *values), method(3 * dy, *values)) for method in methods)
 
 
 def require_return(got, kind):
@@ -139,14 +156,15 @@ def require_return(got, kind):
 # Sections 1 to 3.
 
 def prediction_test(mine):
-    a, b = edf.Param(2.0), edf.Param(-3.0)
-    c = a * b
-    loss = c + a
+    p, q = edf.Param(2.0), edf.Param(-3.0)
+    loss = p * q + p
     edf.forward()
     edf.backward(loss)
     guesses = mine()
-    assert np.shape(guesses) == (3,), f"it returned {guesses}, but three numbers are asked for"
-    truth = {"loss.value": loss.value, "a.grad": a.grad, "b.grad": b.grad}
+    assert isinstance(guesses, tuple | list | np.ndarray) and len(guesses) == 3 and all(
+        np.shape(guess) == () for guess in guesses), (
+        f"it returned {guesses}, but three numbers are asked for")
+    truth = {"loss.value": loss.value, "p.grad": p.grad, "q.grad": q.grad}
     for (name, value), guess in zip(truth.items(), guesses):
         assert guess == value, f"{name} is not {guess}"
     return "all three numbers are what EDF computes"
@@ -482,7 +500,7 @@ def row_sum_test(component):
     return said
 
 
-SCORES = [[1.0, 2.0, 3.0], [2.0, 1.0, 0.0], [1000.0, 0.0, -1000.0]]
+SCORES = [[1.0, 2.0, 3.0], [2.0, 1.0, 0.0], [1000.0, 0.0, -1000.0], [0.5, 0.5, 2.0]]
 
 
 # Sections 7 and 8.
@@ -558,7 +576,7 @@ def backward_test(mine):
         for name, array, old in zip(["x", "labels", "h", "y", "V"], given, before):
             assert np.array_equal(array, old), f"it writes into {name}: the caller still needs it"
         where = f"class {labels[0]}" if rows == 1 else "the batch of three"
-        for name, gradient in zip("WbVc", got):
+        for name, gradient in reversed([*zip("WbVc", got)]):        # as they are computed
             if rows == 3 and np.shape(gradient) == np.shape(expected[name]):
                 assert not np.allclose(gradient, 3 * np.array(expected[name]), atol=1e-6), (
                     f"the gradient of {name} of {where} is 3 times too large: it is that of the "
@@ -579,6 +597,8 @@ def network_test(mine):
         node = (mine(*inputs, W, b, V, c) if activation is edf.Sigmoid
                 else mine(*inputs, W, b, V, c, activation))
         require_return(node, edf.Component)
+        assert not any(isinstance(part, edf.Softmax) for part in edf.components), (
+            "SoftmaxCrossEntropy contains the softmax: hand it the scores")
         edf.forward()
         where = f"labels {labels} with {activation.__name__}"
         require_close("the mean loss", node.value.mean(), mean, where)
@@ -657,7 +677,11 @@ def descent_test(descent):
     for sgd.lr in 0.1, 0.1, 0.5:
         edf.forward()
         edf.backward(loss)
-        sgd.step()
+        try:
+            sgd.step()
+        except TypeError as error:
+            error.add_note("change param.value, not param")
+            raise
     for name, param, expected in ("w", w, [0.405, -0.81]), ("b", b, 1.6):
         got = param.value.tolist()
         assert np.allclose(got, expected), f"three steps take {name} to {got}, expected {expected}"
@@ -735,6 +759,8 @@ def choice_test(mine):
             ("the smallest error wins", [[0.05, 0.04], [0.9, 0.9], [0.1, 0.1], [0.3, 0.2]], 5)):
         got = mine([5, 1, 0.5, 0.1], np.array(rows))
         require_return(got, numbers.Real)
+        assert got in (5, 1, 0.5, 0.1), (
+            f"it chose {got}, which is none of the values [5, 1, 0.5, 0.1]")
         assert got == expected, (f"with the values [5, 1, 0.5, 0.1] and the errors {rows} "
                                  f"it chose {got}, expected {expected}: {why}")
     return "three tables, the right value in each"
@@ -816,12 +842,13 @@ def two_parameters(optimiser, options, later):
                            "not on self")
             raise
     given = "".join(f", {name} = {value}" for name, value in options.items())
+    hint = ("is eps outside the root, and all of it entry by entry? " if "eps" in options else "")
     for name, param, expected in ("w", w, later[0]), ("b", b, later[1]):
         got = param.value.round(7).tolist()
         assert np.allclose(got, expected, rtol=0, atol=1e-6), (
             f"with two parameters, lr = 0.1, 0.1, 0.5{given}, three steps take {name} to {got}, "
-            f"expected {expected}: is anything kept on self that belongs to one parameter? are "
-            "all options used?")
+            f"expected {expected}: {hint}is anything kept on self that belongs to one "
+            "parameter? are all options used?")
 
 
 BATCH = [[1.0, 2.0, -1.0], [2.0, 0.0, 3.0], [4.0, 1.0, 0.0], [5.0, 5.0, 2.0]]
@@ -1089,9 +1116,9 @@ def best_net_test(mine):
     kinds = {type(component).__name__ for component in edf.components}
     assert not kinds & {"Conv2d", "MaxPool2d", "AvgPool2d"}, "a perceptron has no convolutions"
     error = error_rate(net, digits.test_images, digits.test_labels)
-    assert error <= 0.1, (f"after training on 1,397 digits it gets {error:.1%} of 400 others "
-                          "wrong, at most 10 % are asked for")
-    return f"{error:.1%} of 400 digits wrong, at most 10 % were asked for"
+    assert error <= 0.15, (f"after training on 1,397 digits it gets {error:.1%} of 400 others "
+                           "wrong, at most 15 % are asked for")
+    return f"{error:.1%} of 400 digits wrong, at most 15 % were asked for"
 
 
 EXERCISES = {
@@ -1117,15 +1144,16 @@ EXERCISES = {
     "MyRowSum": Exercise("5.6", 1, row_sum_test),
     "MySoftmax": Exercise("6.1", 3, component_test(
         SCORES, [[0.0900306, 0.2447285, 0.6652410], [0.6652410, 0.2447285, 0.0900306],
-                 [1, 0, 0]]), edf.Softmax),
+                 [1, 0, 0], [0.1542808, 0.1542808, 0.6914385]]), edf.Softmax),
     "MyLogSoftmax": Exercise("6.2", 3, component_test(
         SCORES, [[-2.4076060, -1.4076060, -0.4076060], [-0.4076060, -1.4076060, -2.4076060],
-                 [0, -1000, -2000]]), edf.LogSoftmax),
+                 [0, -1000, -2000], [-1.8689812, -1.8689812, -0.3689812]]), edf.LogSoftmax),
     "MyCrossEntropy": Exercise("6.3", 2, component_test(
         [[0.25, 0.75], [0.5, 0.5], [0.9, 0.1]], [0.2876821, 0.6931472, 2.3025851],
         [1, 0, 1]), edf.CrossEntropy),
     "MySoftmaxCrossEntropy": Exercise("6.4", 2, component_test(
-        SCORES, [0.4076060, 1.4076060, 1000.0], [2, 1, 1]), edf.SoftmaxCrossEntropy),
+        SCORES, [0.4076060, 1.4076060, 1000.0, 1.8689812], [2, 1, 1, 0]),
+        edf.SoftmaxCrossEntropy),
     "my_forward": Exercise("7.1", 2, forward_test),
     "my_backward": Exercise("7.2", 4, backward_test),
     "my_network": Exercise("7.3", 1, network_test, ps1_tools.two_layers),

@@ -27,7 +27,7 @@ def shares(component, dy):
             if isinstance(node, edf.Component) and node.needs_grad]
 
 
-def film(frames, width=880):
+def film(frames, width=700):
     """Return pictures of edf_view.draw beside each other: {title: picture}."""
     inner, right, high = "", 0, 0
     for title, view in frames.items():
@@ -116,12 +116,13 @@ Net = namedtuple("Net", "x labels scores loss")
 def mlp(widths, activation, init=edf.xavier):
     """Build the graph of a perceptron: new parameters for each layer."""
     edf.clear()
-    x, labels = edf.Input(), edf.Input()
+    x, labels = edf.Input(name="x"), edf.Input(name="labels")
     h = x
     for i, (n_in, n_out) in enumerate(zip(widths, widths[1:])):
         if i > 0:
             h = activation(h)
-        h = edf.Affine(h, edf.Param(init(n_in, n_out)), edf.Param(np.zeros(n_out)))
+        w, b = init(n_in, n_out), np.zeros(n_out)
+        h = edf.Affine(h, edf.Param(w, f"w{i + 1}"), edf.Param(b, f"b{i + 1}"))
     return Net(x, labels, scores=h, loss=edf.SoftmaxCrossEntropy(h, labels))
 
 

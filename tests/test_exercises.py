@@ -63,6 +63,12 @@ def test_without_an_answer_the_check_says_so_and_edf_steps_in(name, cells, said)
     assert said.goes_on is library
 
 
+def test_half_an_answer_is_not_done_yet(cells, said):
+    stub = "        raise NotImplementedError()"
+    half = answered(cells["MyReLU"]).replace("        return dy * (x > 0)", stub)
+    assert said("MyReLU", half) == "not done yet (going on with EDF's ReLU)"
+
+
 @pytest.mark.parametrize("name", [name for name in EXERCISES if "uspect" in name])
 def test_an_error_that_is_to_be_found_is_there(name, cells, said):
     wrong = tool.MARKERS.sub("", tool.ANSWER.sub("", cells[name]))

@@ -11,12 +11,16 @@ WRONG = {
          r"AssertionError: it returned \(-4, 1, -2, 2\), but three numbers are asked for"),
         ("    return -4, -2, 2",
          "    return -4, -3, 2",
-         r"AssertionError: a\.grad is not -3"),
+         r"AssertionError: p\.grad is not -3"),
     ],
     "my_graph": [
         ("    return x * edf.Tanh(edf.Exp(-x))",
          "    x * edf.Tanh(edf.Exp(-x))",
          r"AssertionError: it returned None: is its return missing\?"),
+        ("    return x * edf.Tanh(edf.Exp(-x))",
+         "    return x * np.tanh(edf.Exp(-x))",
+         r"TypeError: a function of NumPy got a component, but takes arrays: use edf\.Exp, "
+         r"edf\.Tanh, \*\* 0\.5 and so on"),
         ("    return x * edf.Tanh(edf.Exp(-x))",
          "    return x * edf.Tanh(edf.Exp(x))",
          r"AssertionError: the value is \[.*\], expected \[0\.0, 0\.2708402, -0\.9913289\]"),
@@ -170,7 +174,7 @@ WRONG = {
         ("        return dy * (1 - self.value ** 2)",
          "        return 1 - self.value ** 2",
          r"AssertionError: wrong gradient: MyTanh\[\d\]\.dx gives \S+ at entry \(.*\), "
-         "central differences give .*, in dx of .*"),
+         r"central differences give .*, the same comes out whatever dy is: is dy used\?"),
         ("        return dy * (1 - self.value ** 2)",
          "        dy * (1 - self.value ** 2)",
          r"TypeError: the formula returned None: is its return missing\?, in dx of .*"),
@@ -383,14 +387,14 @@ WRONG = {
     "MyLogSoftmax": [
         ("        return shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))",
          "        return np.log(np.exp(shifted) / np.exp(shifted).sum(axis=1, keepdims=True))",
-         r"RuntimeWarning: divide by zero encountered in log, in f of MyLogSoftmax\(x \(3, "
+         r"RuntimeWarning: divide by zero encountered in log, in f of MyLogSoftmax\(x \(4, "
          r"3\)\)"),
         ("        shifted = x - x.max(axis=1, keepdims=True)",
          "        shifted = x",
-         r"RuntimeWarning: overflow encountered in exp, in f of MyLogSoftmax\(x \(3, 3\)\)"),
+         r"RuntimeWarning: overflow encountered in exp, in f of MyLogSoftmax\(x \(4, 3\)\)"),
         ("        shifted = x - x.max(axis=1, keepdims=True)",
          "        shifted = x - x.max()",
-         r"RuntimeWarning: divide by zero encountered in log, in f of MyLogSoftmax\(x \(3, "
+         r"RuntimeWarning: divide by zero encountered in log, in f of MyLogSoftmax\(x \(4, "
          r"3\)\)"),
         ("        return shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))",
          "        return shifted - np.log(np.exp(shifted).sum())",
@@ -439,8 +443,7 @@ WRONG = {
          r"entry \(.*\), central differences give .*, in dscores of .*"),
         ("        return dy[:, None] * grad",
          "        return dy * grad",
-         r"AssertionError: wrong gradient: MySoftmaxCrossEntropy\[\d\]\.dscores gives \S+ at "
-         r"entry \(.*\), central differences give .*, in dscores of .*"),
+         r"ValueError: operands could not be broadcast together .*, in dscores of .*"),
         ("        return dy[:, None] * grad",
          "        return dy[:, None] * grad / len(labels)",
          r"AssertionError: wrong gradient: MySoftmaxCrossEntropy\[\d\]\.dscores gives \S+ at "
@@ -477,11 +480,12 @@ WRONG = {
     "my_backward": [
         ("    o_grad = (y - np.eye(y.shape[1])[labels]) / len(y)",
          "    o_grad = y - np.eye(y.shape[1])[labels]",
-         "AssertionError: the gradient of W of the batch of three is 3 times too large: it "
+         "AssertionError: the gradient of c of the batch of three is 3 times too large: it "
          "is that of the sum of the losses, not of their mean"),
         ("    o_grad = (y - np.eye(y.shape[1])[labels]) / len(y)",
          "    o_grad = (np.eye(y.shape[1])[labels] - y) / len(y)",
-         r"AssertionError: the gradient of W of class 0 is \[\[0\.0514753, .*\]\], expected .*"),
+         r"AssertionError: the gradient of c of class 0 is \[0\.2648051, -0\.2648051\], expected "
+         r"\[.*"),
         ("    o_grad = (y - np.eye(y.shape[1])[labels]) / len(y)",
          "    o_grad = y\n"
          "    o_grad[np.arange(len(y)), labels] -= 1\n"
@@ -489,19 +493,19 @@ WRONG = {
          "AssertionError: it writes into y: the caller still needs it"),
         ("    k_grad = o_grad @ V.T * h * (1 - h)",
          "    k_grad = o_grad @ V.T",
-         r"AssertionError: the gradient of W of class 0 is \[\[-0\.5296103, .*"),
+         r"AssertionError: the gradient of b of class 0 is \[-0\.5296103, .*"),
         ("    k_grad = o_grad @ V.T * h * (1 - h)",
          "    k_grad = o_grad @ V * h * (1 - h)",
          "ValueError: matmul: .*"),
         ("    return x.T @ k_grad, k_grad.sum(axis=0), h.T @ o_grad, o_grad.sum(axis=0)",
          "    return x.T @ k_grad, k_grad, h.T @ o_grad, o_grad",
-         r"AssertionError: the gradient of b of class 0 has shape \(1, 3\), expected \(3,\)"),
+         r"AssertionError: the gradient of c of class 0 has shape \(1, 2\), expected \(2,\)"),
         ("    return x.T @ k_grad, k_grad.sum(axis=0), h.T @ o_grad, o_grad.sum(axis=0)",
          "    return x.T @ k_grad, k_grad.sum(axis=0), o_grad.T @ h, o_grad.sum(axis=0)",
          r"AssertionError: the gradient of V of class 0 has shape \(2, 3\), expected \(3, 2\)"),
         ("    return x.T @ k_grad, k_grad.sum(axis=0), h.T @ o_grad, o_grad.sum(axis=0)",
          "    return x.T @ k_grad, k_grad.mean(axis=0), h.T @ o_grad, o_grad.mean(axis=0)",
-         r"AssertionError: the gradient of b of the batch of three is \[0\.0070442, .*"),
+         r"AssertionError: the gradient of c of the batch of three is \[0\.0160388, .*"),
         ("    return x.T @ k_grad, k_grad.sum(axis=0), h.T @ o_grad, o_grad.sum(axis=0)",
          "    return x.T @ k_grad, h.T @ o_grad",
          "AssertionError: it returned 2 results, but 4 are asked for: W, b, V, c"),
@@ -517,7 +521,7 @@ WRONG = {
          r"0\.3076197"),
         ("    return edf.SoftmaxCrossEntropy(edf.Affine(h, V, c), labels)",
          "    return edf.SoftmaxCrossEntropy(edf.Softmax(edf.Affine(h, V, c)), labels)",
-         r"AssertionError: the mean loss of labels \[0\] with Sigmoid is 0\.48\S+, expected .*"),
+         "AssertionError: SoftmaxCrossEntropy contains the softmax: hand it the scores"),
         ("    return edf.SoftmaxCrossEntropy(edf.Affine(h, V, c), labels)",
          "    edf.SoftmaxCrossEntropy(edf.Affine(h, V, c), labels)",
          r"AssertionError: it returned None: is its return missing\?"),
@@ -596,6 +600,9 @@ WRONG = {
         ("            w.value -= self.lr * w.grad",
          "            w.value -= 0.1 * w.grad",
          "AssertionError: three steps take w .*"),
+        ("            w.value -= self.lr * w.grad",
+         "            w = w - self.lr * w.grad",
+         r"TypeError: .*, change param\.value, not param"),
         ("            w.value -= self.lr * w.grad",
          "            w = w.value - self.lr * w.grad",
          r"AssertionError: three steps take w to \[1\.0, -2\.0\], expected \[0\.405, -0\.81\]"),
@@ -690,7 +697,7 @@ WRONG = {
          "out"),
         ("    return values[np.nanargmin(means)]",
          "    return np.nanargmin(means)",
-         r"AssertionError: .* it chose 2, expected 0\.5: the mean .*"),
+         r"AssertionError: it chose 2, which is none of the values \[5, 1, 0\.5, 0\.1\]"),
         ("    return values[np.nanargmin(means)]",
          "    return values[np.nanargmax(means)]",
          r"AssertionError: .* it chose 5, expected 0\.5: the mean .*"),
@@ -1059,6 +1066,6 @@ WRONG = {
         ("            sgd.step()",
          "            pass",
          r"AssertionError: after training on 1,397 digits it gets \d\d\.\d% of 400 others "
-         "wrong, at most 10 % are asked for"),
+         "wrong, at most 15 % are asked for"),
     ],
 }
