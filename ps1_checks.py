@@ -87,7 +87,9 @@ def written(name, namespace):
 
 def explain(error):
     """Return a sentence on an error: its kind, its words, and where it happened."""
-    words = [f"{type(error).__name__}: {error}", *getattr(error, "__notes__", [])]
+    said = isinstance(error, AssertionError) and str(error)     # these are written for students
+    kind = "" if said else f"{type(error).__name__}: "
+    words = [f"{kind}{error}", *getattr(error, "__notes__", [])]
     if "does not support ufuncs" in str(error):
         words = ["TypeError: a function of NumPy got a component, but takes arrays: use edf.Exp, "
                  "edf.Tanh, ** 0.5 and so on"]

@@ -81,7 +81,7 @@ def annotate(source):
         if answer and following and cell.cell_type == "code":
             tested = following
             mark(cell, tested, solution=True)
-        elif answer:
+        elif answer and cell.cell_type == "markdown":
             names = [grade_id(other) for other in notebook.cells]
             mark(cell, title if title not in names else f"{title}-more", points=1, solution=True)
         elif cell.cell_type == "code" and check and check[1] == tested:

@@ -1336,7 +1336,7 @@ for y in Normalize(x), x / edf.Sum(x, axis=1, keepdims=True):
     edf.forward()
     edf.backward(loss)
     along = (x.grad * x.value).sum(axis=1)
-    print("gradient", x.grad.round(6).tolist(), "- times x:", abs(along).max().round(12))
+    print("gradient", *x.grad.round(4).tolist(), " times x:", abs(along).max().round(12))
 
 # %% [markdown]
 # ### Picking and summing
@@ -1644,11 +1644,11 @@ losses = {"SoftmaxCrossEntropy": SoftmaxCrossEntropy(scores, labels),
 edf.forward()
 for name, loss in losses.items():
     edf.backward(loss)
-    print(f"{name:21}  loss {loss.value.mean():.8f}  first row {scores.grad[0].round(6)}",
-          f" largest row sum {abs(scores.grad.sum(axis=1)).max():.0e}")
+    print(f"{name:21}  loss {loss.value.mean():.6f}  first row {scores.grad[0].round(4)}",
+          f" row sums up to {abs(scores.grad.sum(axis=1)).max():.0e}")
 elementwise = p.grad * p.value * (1 - p.value)
-print(f"{'elementwise rule':38}  first row {elementwise[0].round(6)}",
-      f" largest row sum {abs(elementwise.sum(axis=1)).max():.0e}")
+print(f"{'elementwise rule':36}  first row {elementwise[0].round(4)}",
+      f" row sums up to {abs(elementwise.sum(axis=1)).max():.0e}")
 
 # %% [markdown]
 # *Look for:* left, where the composed loss ends: in float32 a probability below about $10^{-45}$
@@ -2155,8 +2155,8 @@ def try_out(training, activation, learn, held):
     losses = training(net, *learn, edf.SGD(lr=1.28), epochs=5)
     accuracy = 1 - error_rate(net, *held)                       # runs forward on these points
     dead = (net.scores.x.value <= 0).all(axis=0).sum()          # 0 at each of these points
-    print(f"{name:10} training loss {losses[-1]:.4f}; held out: accuracy {accuracy:.4f}, loss "
-          f"{net.loss.value.mean():.4f}, dead units {dead} of 8; {time.time() - start:.1f} s")
+    print(f"{name:10}  held out: accuracy {accuracy:.4f}, loss {net.loss.value.mean():.4f}, "
+          f"dead units {dead} of 8  {time.time() - start:.1f} s")
     return Trained(name, losses, class_map(net, np.linspace(-3, 3, 100)))
 
 
@@ -2234,13 +2234,12 @@ def equal_units(training, dtype, learn, held, epochs=10):
         param.value = array
     W, sgd = edf.params[0], edf.SGD(lr=1.28)
     for epoch in range(1, epochs + 1):
-        loss, = training(net, *learn, sgd, epochs=1)
+        training(net, *learn, sgd, epochs=1)
         differences.append(abs(W.value[:, 0] - W.value[:, 1]).max())
         if epoch in (1, 5, 8, epochs):
-            print(f"{dtype.__name__}, epoch {epoch:2}: loss {loss:.4f}, accuracy "
-                  f"{1 - error_rate(net, *held):.4f}, unit 1 differs by {differences[-1]:.0e}, "
-                  f"unit 3 by {abs(W.value[:, 2] - W.value[:, 1]).max():.0e}  "
-                  f"{time.time() - start:.1f} s")
+            print(f"{dtype.__name__}, epoch {epoch:2}: accuracy {1 - error_rate(net, *held):.4f}, "
+                  f"unit 1 differs by {differences[-1]:.0e}, unit 3 by "
+                  f"{abs(W.value[:, 2] - W.value[:, 1]).max():.0e}  {time.time() - start:.1f} s")
     return differences, class_map(net, np.linspace(-3, 3, 100))
 
 
@@ -4206,7 +4205,7 @@ for name, (a, b) in tries.items():
         edf.check_gradients(product)
         print(f"{name:17}  nothing found")
     except (ValueError, AssertionError) as error:
-        print(f"{name:17}  {type(error).__name__}: {str(error)[:62]}...")
+        print(f"{name:17}  {type(error).__name__}: {str(error)[:50]}...")
 
 # %% [markdown]
 # **Question 14.10.** For each of the nine errors: what is wrong, in a few words, and which test

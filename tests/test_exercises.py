@@ -14,6 +14,8 @@ import ps1_checks
 import ps1_tools
 from ps1_checks import EXERCISES, check
 
+DIGITS = mnist_loader.load("digits")
+
 
 @pytest.fixture(scope="module")
 def cells():
@@ -36,7 +38,7 @@ def said(capsys):
     """A function: run the cell of an exercise and its check, and return what that says."""
     def run(name, cell):
         namespace = {"np": np, "edf": edf, "mlp": ps1_tools.mlp, "Net": ps1_tools.Net,
-                     "check": check, "data": mnist_loader.load("digits")}
+                     "check": check, "data": DIGITS}
         exec(compile(cell, "cell", "exec"), namespace)
         exec(f'goes_on = check("{name}")', namespace)
         run.goes_on = namespace["goes_on"]

@@ -8,172 +8,172 @@ WRONG = {
     "my_prediction": [
         ("    return -4, -2, 2",
          "    return -4, 1, -2, 2",
-         r"AssertionError: it returned \(-4, 1, -2, 2\), but three numbers are asked for"),
+         r"it returned \(-4, 1, -2, 2\), but three numbers are asked for"),
         ("    return -4, -2, 2",
          "    return -4, -3, 2",
-         r"AssertionError: p\.grad is not -3"),
+         r"p\.grad is not -3"),
     ],
     "my_graph": [
         ("    return x * edf.Tanh(edf.Exp(-x))",
          "    x * edf.Tanh(edf.Exp(-x))",
-         r"AssertionError: it returned None: is its return missing\?"),
+         r"it returned None: is its return missing\?"),
         ("    return x * edf.Tanh(edf.Exp(-x))",
          "    return x * np.tanh(edf.Exp(-x))",
          r"TypeError: a function of NumPy got a component, but takes arrays: use edf\.Exp, "
          r"edf\.Tanh, \*\* 0\.5 and so on"),
         ("    return x * edf.Tanh(edf.Exp(-x))",
          "    return x * edf.Tanh(edf.Exp(x))",
-         r"AssertionError: the value is \[.*\], expected \[0\.0, 0\.2708402, -0\.9913289\]"),
+         r"the value is \[.*\], expected \[0\.0, 0\.2708402, -0\.9913289\]"),
     ],
     "my_gradients": [
         ("                gradients[source] = gradients.get(source, 0) + share",
          "                gradients[source] = share",
-         r"AssertionError: the gradient of \S+ is \[.*\], expected \[.*\]"),
+         r"the gradient of \S+ is \[.*\], expected \[.*\]"),
         ("                gradients[source] = gradients.get(source, 0) + share",
          "                if source in gradients:\n"
          "                    gradients[source] += share\n"
          "                else:\n"
          "                    gradients[source] = share",
-         r"AssertionError: the gradient of Reshape\[2\] is \[.*\], expected \[.*\] \(was it "
+         r"the gradient of Reshape\[2\] is \[.*\], expected \[.*\] \(was it "
          r"changed in place, with \+=, after it had been right\?\)"),
         ("    for node in reversed(edf.components):",
          "    for node in edf.components:",
-         r"AssertionError: Tanh\(x \(3,\)\) got no gradient: is the list walked from its end\?"),
+         r"Tanh\(x \(3,\)\) got no gradient: is the list walked from its end\?"),
         ("    gradients = {loss: np.full(loss.value.shape, 1 / loss.value.size)}",
          "    gradients = {loss: np.ones(loss.value.shape)}",
-         r"AssertionError: the gradient of Mul\[3\] is \[1\.0, 1\.0, 1\.0\], expected \[.*\] "
+         r"the gradient of Mul\[3\] is \[1\.0, 1\.0, 1\.0\], expected \[.*\] "
          r"\(is the mean of the 3 entries of the loss differentiated\?\)"),
         ("    gradients = {loss: np.full(loss.value.shape, 1 / loss.value.size)}",
          "    gradients = {loss: 1 / loss.value.size}",
-         r"AssertionError: the gradient of Mul\[3\] has shape \(\), but its value has shape "
+         r"the gradient of Mul\[3\] has shape \(\), but its value has shape "
          r"\(3,\)"),
         ("    return gradients",
          "    gradients",
-         r"AssertionError: it returned None: is its return missing\?"),
+         r"it returned None: is its return missing\?"),
         ("    return gradients",
          "    edf.backward(loss)\n"
          "    return {node: node.grad for node in edf.components}",
-         r"AssertionError: it has set \S+\.grad: use the dictionary only"),
+         r"it has set \S+\.grad: use the dictionary only"),
     ],
     "my_second_derivative": [
         ("    return (slopes[0] - slopes[1]) / (2 * h)",
          "    return (slopes[0] - slopes[1]) / h",
-         r"AssertionError: example_a at 2\.0 gives 320\.\d+, but it is 160"),
+         r"example_a at 2\.0 gives 320\.\d+, but it is 160"),
         ("    return (slopes[0] - slopes[1]) / (2 * h)",
          "    (slopes[0] - slopes[1]) / (2 * h)",
-         r"AssertionError: it returned None: is its return missing\?"),
+         r"it returned None: is its return missing\?"),
         ("    return (slopes[0] - slopes[1]) / (2 * h)",
          "    return slopes",
-         r"AssertionError: it returned \[.*\], but one number is asked for"),
+         r"it returned \[.*\], but one number is asked for"),
     ],
     "my_naive_rule": [
         ("    return np.exp(y * z) * (z ** 2 * g2 + y ** 2 * h2)",
          "    return np.exp(y * z) * (y ** 2 * g2 + z ** 2 * h2)",
-         r"AssertionError: at x = 0\.5 it gives -0\.\d{7}, expected -0\.3918779"),
+         r"at x = 0\.5 it gives -0\.\d{7}, expected -0\.3918779"),
         ("    h2 = -2 * z * (1 - z ** 2)",
          "    h2 = -2 * z",
-         r"AssertionError: at x = 0\.5 it gives -0\.\d{7}, expected -0\.3918779"),
+         r"at x = 0\.5 it gives -0\.\d{7}, expected -0\.3918779"),
         ("    return np.exp(y * z) * (z ** 2 * g2 + y ** 2 * h2)",
          "    g1, h1 = y * (1 - y), 1 - z ** 2\n"
          "    return np.exp(y * z) * (z ** 2 * g1 ** 2 + 2 * (1 + y * z) * g1 * h1\n"
          "                            + y ** 2 * h1 ** 2 + z * g2 + y * h2)",
-         r"AssertionError: at x = 0\.5 it gives 0\.3311317, expected -0\.3918779 \(this is "
+         r"at x = 0\.5 it gives 0\.3311317, expected -0\.3918779 \(this is "
          r"the true second derivative; the naive rule is asked for\)"),
         ("    return np.exp(y * z) * (z ** 2 * g2 + y ** 2 * h2)",
          "    return (np.exp(y * z) * (z ** 2 * g2 + y ** 2 * h2)).sum()",
-         r"AssertionError: for an array of shape \(4,\) it returns one of shape \(\)"),
+         r"for an array of shape \(4,\) it returns one of shape \(\)"),
         ("    return np.exp(y * z) * (z ** 2 * g2 + y ** 2 * h2)",
          "    np.exp(y * z) * (z ** 2 * g2 + y ** 2 * h2)",
-         r"AssertionError: it returned None: is its return missing\?"),
+         r"it returned None: is its return missing\?"),
     ],
     "my_slope": [
         ("    return (function(x + h) - function(x - h)) / (2 * h)",
          "    return (function(x + h) - function(x)) / h",
-         r"AssertionError: the central difference of x\^3 at 1\.0 with h = 0\.5 is 3\.25, but "
+         r"the central difference of x\^3 at 1\.0 with h = 0\.5 is 3\.25, but "
          r"it gives 4\.75"),
         ("    return (function(x + h) - function(x - h)) / (2 * h)",
          "    return function(x + h) - function(x - h) / 2 * h",
-         r"AssertionError: the central difference of x\^3 at 1\.0 .* is 3\.25, but it gives .*"),
+         r"the central difference of x\^3 at 1\.0 .* is 3\.25, but it gives .*"),
         ("    return (function(x + h) - function(x - h)) / (2 * h)",
          "    (function(x + h) - function(x - h)) / (2 * h)",
-         r"AssertionError: it returned None: is its return missing\?"),
+         r"it returned None: is its return missing\?"),
         ("    return (function(x + h) - function(x - h)) / (2 * h)",
          "    return (function(x + h) - function(x - h)) / 2 * h",
-         r"AssertionError: the central difference of x\^3 at 1\.0 .* but it gives 0\.8125"),
+         r"the central difference of x\^3 at 1\.0 .* but it gives 0\.8125"),
     ],
     "my_numeric_gradient": [
         ("        up, down = x.copy(), x.copy()",
          "        up, down = x, x.copy()",
-         r"AssertionError: it has changed x from \[.*\] to \[.*\]"),
+         r"it has changed x from \[.*\] to \[.*\]"),
         ("        up, down = x.copy(), x.copy()",
          "        up = down = x.copy()",
-         r"AssertionError: for the function squares, entry \(0, 0\) is 0, expected 0\.6"),
+         r"for the function squares, entry \(0, 0\) is 0, expected 0\.6"),
         ("        slopes[i] = (function(up) - function(down)) / (2 * h)",
          "        slopes[i] = (function(up) - function(x)) / h",
-         r"AssertionError: for the function squares, entry \(\d, \d\) is \S+, expected \S+"),
+         r"for the function squares, entry \(\d, \d\) is \S+, expected \S+"),
         ("        slopes[i] = (function(up) - function(down)) / (2 * h)",
          "        slopes[i] = (function(up) - function(down)) / 2e-5",
-         r"AssertionError: for sum x\^3 at \(1, 2\) with h = 0\.1 it gives \[.*\], expected "
+         r"for sum x\^3 at \(1, 2\) with h = 0\.1 it gives \[.*\], expected "
          r"\[3\.01, 12\.01\]: is h used, on both sides\?"),
         ("    for i in np.ndindex(x.shape):",
          "    for i in range(len(x)):",
-         "AssertionError: for the function squares, entry .*"),
+         "for the function squares, entry .*"),
         ("    return slopes",
          "    slopes",
-         r"AssertionError: it returned None: is its return missing\?"),
+         r"it returned None: is its return missing\?"),
         ("    return slopes",
          "    return slopes.ravel()",
-         r"AssertionError: x has shape \(2, 3\), but the result \(6,\)"),
+         r"x has shape \(2, 3\), but the result \(6,\)"),
     ],
     "my_check": [
         ("    r = edf.Input(edf.rng.normal(size=node.value.shape))",
          "    r = edf.Input(np.ones(node.value.shape))",
-         "AssertionError: planted bug slipped through: a backward without the upstream "
+         "planted bug slipped through: a backward without the upstream "
          r"gradient dy has the error \S+, expected more than 1e-3"),
         ("    r = edf.Input(edf.rng.normal(size=node.value.shape))",
          "    r = edf.Input(np.full(node.value.shape, 0.7))",
-         "AssertionError: planted bug slipped through: a backward that is right only where "
+         "planted bug slipped through: a backward that is right only where "
          r"dy is the same along a row has the error \S+, expected more than 1e-3"),
         ("    r = edf.Input(edf.rng.normal(size=node.value.shape))",
          "    r = edf.Input(edf.rng.normal(size=x.shape))",
          "ValueError: operands could not be broadcast together .*"),
         ("    return abs(param.grad - expected).max() / size",
          "    return abs(abs(param.grad) - abs(expected)).max() / size",
-         "AssertionError: planted bug slipped through: a backward with the wrong sign has .*"),
+         "planted bug slipped through: a backward with the wrong sign has .*"),
         ("    return abs(param.grad - expected).max() / size",
          "    return abs(param.grad - expected).max()",
-         "AssertionError: the gradient of 1,000,000 times Sigmoid is right, but the error is "
+         "the gradient of 1,000,000 times Sigmoid is right, but the error is "
          r"\S+, expected less than 1e-6: is the error relative\?"),
         ("    return abs(param.grad - expected).max() / size",
          "    return abs(param.grad - expected).flat[0] / size",
-         "AssertionError: planted bug slipped through: a backward that is wrong in one entry "
+         "planted bug slipped through: a backward that is wrong in one entry "
          ".*"),
         ("    return abs(param.grad - expected).max() / size",
          "    return abs(param.grad - expected) / size",
-         r"AssertionError: it returned \[\[.*, expected one number"),
+         r"it returned \[\[.*, expected one number"),
         ("    return abs(param.grad - expected).max() / size",
          "    abs(param.grad - expected).max() / size",
-         r"AssertionError: it returned None: is its return missing\?"),
+         r"it returned None: is its return missing\?"),
         ("    edf.backward(loss)",
          "    edf.backward(node)",
-         "AssertionError: the gradient of Sigmoid is right, but the error is .*"),
+         "the gradient of Sigmoid is right, but the error is .*"),
         ("    loss_at(x)",
          "    pass",
-         r"AssertionError: the gradient of .* is right, but the error is \S+, .* is "
+         r"the gradient of .* is right, but the error is \S+, .* is "
          r"param\.value x .*"),
         ("    return abs(param.grad - expected).max() / size",
          "    return 0.0",
-         "AssertionError: planted bug slipped through: a backward without the upstream "
+         "planted bug slipped through: a backward without the upstream "
          "gradient .*"),
     ],
     "MyTanh": [
         ("        return dy * (1 - self.value ** 2)",
          "        return dy * (1 - self.value)",
-         r"AssertionError: wrong gradient: MyTanh\[\d\]\.dx gives \S+ at entry \(.*\), "
+         r"wrong gradient: MyTanh\[\d\]\.dx gives \S+ at entry \(.*\), "
          "central differences give .*, in dx of .*"),
         ("        return dy * (1 - self.value ** 2)",
          "        return 1 - self.value ** 2",
-         r"AssertionError: wrong gradient: MyTanh\[\d\]\.dx gives \S+ at entry \(.*\), "
+         r"wrong gradient: MyTanh\[\d\]\.dx gives \S+ at entry \(.*\), "
          r"central differences give .*, the same comes out whatever dy is: is dy used\?"),
         ("        return dy * (1 - self.value ** 2)",
          "        dy * (1 - self.value ** 2)",
@@ -182,52 +182,52 @@ WRONG = {
     "MyReLU": [
         ("        return dy * (x > 0)",
          "        return (x > 0) * 1.0",
-         r"AssertionError: wrong gradient: MyReLU\[\d\]\.dx gives \S+ at entry \(.*\), "
+         r"wrong gradient: MyReLU\[\d\]\.dx gives \S+ at entry \(.*\), "
          "central differences give .*, in dx of .*"),
         ("        return dy * (x > 0)",
          "        return dy * (x >= 0)",
-         r"AssertionError: at the kink x = 0 the gradient is 1\.0, expected 0"),
+         r"at the kink x = 0 the gradient is 1\.0, expected 0"),
         ("        return dy * (x > 0)",
          "        return (dy * (x > 0)).sum()",
          r"ValueError: the gradient has shape \(\), but the value has shape \(2, 2\), in dx "
          r"of MyReLU\(x \(2, 2\)\)"),
         ("        return np.maximum(x, 0)",
          "        return abs(x)",
-         r"AssertionError: the value is \[\[2\.0, 0\.5\], \[0\.5, 2\.0\]\], expected \[\[0, "
+         r"the value is \[\[2\.0, 0\.5\], \[0\.5, 2\.0\]\], expected \[\[0, "
          r"0\], \[0\.5, 2\.0\]\]"),
     ],
     "MyLeakyReLU": [
         ("        return np.where(x > 0, dy, slope * dy)",
          "        return np.where(x > 0, dy, slope)",
-         r"AssertionError: wrong gradient: MyLeakyReLU\[\d\]\.dx gives \S+ at entry \(.*\), "
+         r"wrong gradient: MyLeakyReLU\[\d\]\.dx gives \S+ at entry \(.*\), "
          "central differences give .*, in dx of .*"),
         ("        return np.where(x > 0, dy, slope * dy)",
          "        return np.where(x > 0, dy, 0)",
-         r"AssertionError: wrong gradient: MyLeakyReLU\[\d\]\.dx gives \S+ at entry \(.*\), "
+         r"wrong gradient: MyLeakyReLU\[\d\]\.dx gives \S+ at entry \(.*\), "
          "central differences give .*, in dx of .*"),
         ("        return np.where(x > 0, x, slope * x)",
          "        return np.where(x > 0, x, 0.01 * x)",
-         "AssertionError: the value is .*, expected .*"),
+         "the value is .*, expected .*"),
     ],
     "MyDivide": [
         ("        return dy / b",
          "        return 1 / b",
-         r"AssertionError: wrong gradient: MyDivide\[\d\]\.da gives \S+ at entry \(.*\), "
+         r"wrong gradient: MyDivide\[\d\]\.da gives \S+ at entry \(.*\), "
          "central differences give .*, in da of .*"),
         ("        return dy / b",
          "        dy / b",
          r"TypeError: the formula returned None: is its return missing\?, in da of .*"),
         ("        return -dy * a / b ** 2",
          "        return dy * a / b ** 2",
-         r"AssertionError: wrong gradient: MyDivide\[\d\]\.db gives \S+ at entry \(.*\), "
+         r"wrong gradient: MyDivide\[\d\]\.db gives \S+ at entry \(.*\), "
          "central differences give .*, in db of .*"),
         ("        return -dy * a / b ** 2",
          "        return -a / b ** 2",
-         r"AssertionError: wrong gradient: MyDivide\[\d\]\.db gives \S+ at entry \(.*\), "
+         r"wrong gradient: MyDivide\[\d\]\.db gives \S+ at entry \(.*\), "
          "central differences give .*, in db of .*"),
         ("        return -dy * a / b ** 2",
          "        return -dy * a / b",
-         r"AssertionError: wrong gradient: MyDivide\[\d\]\.db gives \S+ at entry \(.*\), "
+         r"wrong gradient: MyDivide\[\d\]\.db gives \S+ at entry \(.*\), "
          "central differences give .*, in db of .*"),
         ("        return dy / b",
          "        return (dy / b).sum(axis=0)",
@@ -247,11 +247,11 @@ WRONG = {
          r"ValueError: operands could not be broadcast together .*, in da of MyMatMul\(.*"),
         ("        return dy @ b.T",
          "        return b.sum(axis=1) * np.ones_like(a)",
-         r"AssertionError: wrong gradient: MyMatMul\[\d\]\.da gives \S+ at entry \(.*\), "
+         r"wrong gradient: MyMatMul\[\d\]\.da gives \S+ at entry \(.*\), "
          "central differences give .*, in da of .*"),
         ("        return dy @ b.T",
          "        return dy @ (b if b.shape == a.shape else b.T)",
-         r"AssertionError: wrong gradient: MyMatMul\[\d\]\.da gives \S+ at entry \(.*\), "
+         r"wrong gradient: MyMatMul\[\d\]\.da gives \S+ at entry \(.*\), "
          "central differences give .*, in da of .*"),
         ("        return a.T @ dy",
          "        return dy.T @ a",
@@ -262,32 +262,32 @@ WRONG = {
          r"TypeError: the formula returned None: is its return missing\?, in db of .*"),
         ("        return a.T @ dy",
          "        return a.T @ dy / len(a)",
-         r"AssertionError: wrong gradient: MyMatMul\[\d\]\.db gives \S+ at entry \(.*\), "
+         r"wrong gradient: MyMatMul\[\d\]\.db gives \S+ at entry \(.*\), "
          "central differences give .*, in db of .*"),
     ],
     "my_unbroadcast": [
         ("    return grad.sum(axis=repeated, keepdims=True)",
          "    grad.sum(axis=repeated, keepdims=True)",
-         r"AssertionError: it returned None: is its return missing\?"),
+         r"it returned None: is its return missing\?"),
         ("    return grad.sum(axis=repeated, keepdims=True)",
          "    return grad.sum(axis=repeated)",
-         r"AssertionError: grad of shape \(2, 3\) for an array of shape \(1, 3\): the result "
+         r"grad of shape \(2, 3\) for an array of shape \(1, 3\): the result "
          r"has shape \(3,\)"),
         ("    return grad.sum(axis=repeated, keepdims=True)",
          "    return grad",
-         r"AssertionError: grad of shape \(2, 3\) for an array of shape \(1, 3\): the result "
+         r"grad of shape \(2, 3\) for an array of shape \(1, 3\): the result "
          r"has shape \(2, 3\)"),
         ("    return grad.sum(axis=repeated, keepdims=True)",
          "    return grad.mean(axis=repeated, keepdims=True)",
-         r"AssertionError: grad of shape \(2, 3\) for an array of shape \(1, 3\): the result "
+         r"grad of shape \(2, 3\) for an array of shape \(1, 3\): the result "
          r"is \[\[1\.5, 2\.5, 3\.5\]\], expected \[\[3, 5, 7\]\]"),
         ("    grad = grad.sum(axis=tuple(range(missing)))",
          "    grad = grad.sum(axis=tuple(range(-missing, 0)))",
-         r"AssertionError: grad of shape \(2, 3\) for an array of shape \(3,\): the result "
+         r"grad of shape \(2, 3\) for an array of shape \(3,\): the result "
          r"has shape \(2,\)"),
         ("    grad = grad.sum(axis=tuple(range(missing)))",
          "    grad = grad.sum(axis=missing)",
-         r"AssertionError: grad of shape \(2, 3\) for an array of shape \(2, 3\): the result "
+         r"grad of shape \(2, 3\) for an array of shape \(2, 3\): the result "
          r"has shape \(3,\)"),
         ("    grad = grad.sum(axis=tuple(range(missing)))",
          "    grad *= 1.0\n"
@@ -298,45 +298,45 @@ WRONG = {
     "MyNormalize": [
         ("        return (dy - inner) / self.s",
          "        return dy / self.s",
-         r"AssertionError: dy is the same in all entries, so the gradient must be 0 \(each "
+         r"dy is the same in all entries, so the gradient must be 0 \(each "
          r"row of y adds up to 1 whatever x is\), but it is up to 0\.0\d+"),
         ("        return (dy - inner) / self.s",
          "        return dy / self.s - dy * x / self.s ** 2",
-         "AssertionError: dy is the same in all entries, so the gradient must be 0 .*"),
+         "dy is the same in all entries, so the gradient must be 0 .*"),
         ("        return (dy - inner) / self.s",
          "        return dy - inner",
-         r"AssertionError: wrong gradient: MyNormalize\[\d\]\.dx gives \S+ at entry \(.*\), "
+         r"wrong gradient: MyNormalize\[\d\]\.dx gives \S+ at entry \(.*\), "
          "central differences give .*, in dx of .*"),
         ("        return (dy - inner) / self.s",
          "        (dy - inner) / self.s",
          r"TypeError: the formula returned None: is its return missing\?, in dx of .*"),
         ("        inner = (dy * self.value).sum(axis=1, keepdims=True)",
          "        inner = (dy * self.value).sum()",
-         "AssertionError: dy is the same in all entries, so the gradient must be 0 .*"),
+         "dy is the same in all entries, so the gradient must be 0 .*"),
         ("        inner = (dy * self.value).sum(axis=1, keepdims=True)",
          "        inner = (dy * self.value).sum(axis=1)",
          r"ValueError: operands could not be broadcast together .*, in dx of MyNormalize\(.*"),
         ("        inner = (dy * self.value).sum(axis=1, keepdims=True)",
          "        inner = dy.mean(axis=1, keepdims=True)",
-         r"AssertionError: wrong gradient: MyNormalize\[\d\]\.dx gives \S+ at entry \(.*\), "
+         r"wrong gradient: MyNormalize\[\d\]\.dx gives \S+ at entry \(.*\), "
          "central differences give .*, in dx of .*"),
     ],
     "MySelect": [
         ("        return x[np.arange(len(x)), index]",
          "        return x[:, index]",
-         r"AssertionError: the value is .*, expected \[3\.0, 4\.0\], for a batch of 2 with "
+         r"the value is .*, expected \[3\.0, 4\.0\], for a batch of 2 with "
          r"index \[2, 0\]"),
         ("        return x[np.arange(len(x)), index]",
          "        return np.take_along_axis(x, index[:, None], axis=1).squeeze()",
-         r"AssertionError: the value is 8\.0, expected \[8\.0\], for a batch of 1 with index "
+         r"the value is 8\.0, expected \[8\.0\], for a batch of 1 with index "
          r"\[1\]"),
         ("        scattered[np.arange(len(x)), index] = dy",
          "        scattered[:, index] = dy",
-         r"AssertionError: wrong gradient: MySelect\[\d\]\.dx gives \S+ at entry \(.*\), "
+         r"wrong gradient: MySelect\[\d\]\.dx gives \S+ at entry \(.*\), "
          r"central differences give .*, in dx of .*, for a batch of 2 with index \[2, 0\]"),
         ("        scattered[np.arange(len(x)), index] = dy",
          "        scattered[np.arange(len(x)), index] = 1",
-         r"AssertionError: wrong gradient: MySelect\[\d\]\.dx gives \S+ at entry \(.*\), "
+         r"wrong gradient: MySelect\[\d\]\.dx gives \S+ at entry \(.*\), "
          r"central differences give .*, in dx of .*, for a batch of 2 with index \[2, 0\]"),
         ("        return scattered",
          "        return dy",
@@ -349,7 +349,7 @@ WRONG = {
     "MyRowSum": [
         ("        return np.broadcast_to(dy[:, None], x.shape)",
          "        return np.ones_like(x)",
-         r"AssertionError: wrong gradient: MyRowSum\[\d\]\.dx gives \S+ at entry \(.*\), "
+         r"wrong gradient: MyRowSum\[\d\]\.dx gives \S+ at entry \(.*\), "
          "central differences give .*, in dx of .*"),
         ("        return np.broadcast_to(dy[:, None], x.shape)",
          "        return np.ones_like(x) * dy",
@@ -361,7 +361,7 @@ WRONG = {
          "dx of .*"),
         ("        return np.broadcast_to(dy[:, None], x.shape)",
          "        return np.resize(dy, x.shape)",
-         r"AssertionError: wrong gradient: MyRowSum\[\d\]\.dx gives \S+ at entry \(.*\), "
+         r"wrong gradient: MyRowSum\[\d\]\.dx gives \S+ at entry \(.*\), "
          "central differences give .*, in dx of .*"),
         ("        return np.broadcast_to(dy[:, None], x.shape)",
          "        dy[:, None] * np.ones_like(x)",
@@ -370,15 +370,15 @@ WRONG = {
     "MySoftmax": [
         ("        return self.value * (dy - inner)",
          "        return dy * self.value * (1 - self.value)",
-         r"AssertionError: wrong gradient: MySoftmax\[\d\]\.dx gives \S+ at entry \(.*\), "
+         r"wrong gradient: MySoftmax\[\d\]\.dx gives \S+ at entry \(.*\), "
          "central differences give .*, in dx of .*"),
         ("        return self.value * (dy - inner)",
          "        return self.value * (dy - (dy * self.value).sum())",
-         r"AssertionError: wrong gradient: MySoftmax\[\d\]\.dx gives \S+ at entry \(.*\), "
+         r"wrong gradient: MySoftmax\[\d\]\.dx gives \S+ at entry \(.*\), "
          "central differences give .*, in dx of .*"),
         ("        return self.value * (dy - inner)",
          "        return self.value * dy",
-         r"AssertionError: wrong gradient: MySoftmax\[\d\]\.dx gives \S+ at entry \(.*\), "
+         r"wrong gradient: MySoftmax\[\d\]\.dx gives \S+ at entry \(.*\), "
          "central differences give .*, in dx of .*"),
         ("        return self.value * (dy - inner)",
          "        self.value * (dy - inner)",
@@ -398,36 +398,36 @@ WRONG = {
          r"3\)\)"),
         ("        return shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))",
          "        return shifted - np.log(np.exp(shifted).sum())",
-         "AssertionError: the value is .*, expected .*"),
+         "the value is .*, expected .*"),
         ("        return dy - np.exp(self.value) * dy.sum(axis=1, keepdims=True)",
          "        return dy - np.exp(self.value) * dy",
-         r"AssertionError: wrong gradient: MyLogSoftmax\[\d\]\.dx gives \S+ at entry \(.*\), "
+         r"wrong gradient: MyLogSoftmax\[\d\]\.dx gives \S+ at entry \(.*\), "
          "central differences give .*, in dx of .*"),
         ("        return dy - np.exp(self.value) * dy.sum(axis=1, keepdims=True)",
          "        return dy - np.exp(self.value)",
-         r"AssertionError: wrong gradient: MyLogSoftmax\[\d\]\.dx gives \S+ at entry \(.*\), "
+         r"wrong gradient: MyLogSoftmax\[\d\]\.dx gives \S+ at entry \(.*\), "
          "central differences give .*, in dx of .*"),
         ("        return dy - np.exp(self.value) * dy.sum(axis=1, keepdims=True)",
          "        return dy - np.exp(self.value) * dy.sum(axis=0)",
-         r"AssertionError: wrong gradient: MyLogSoftmax\[\d\]\.dx gives \S+ at entry \(.*\), "
+         r"wrong gradient: MyLogSoftmax\[\d\]\.dx gives \S+ at entry \(.*\), "
          "central differences give .*, in dx of .*"),
         ("        return dy - np.exp(self.value) * dy.sum(axis=1, keepdims=True)",
          "        return dy - self.value * dy.sum(axis=1, keepdims=True)",
-         r"AssertionError: wrong gradient: MyLogSoftmax\[\d\]\.dx gives \S+ at entry \(.*\), "
+         r"wrong gradient: MyLogSoftmax\[\d\]\.dx gives \S+ at entry \(.*\), "
          "central differences give .*, in dx of .*"),
     ],
     "MyCrossEntropy": [
         ("        dp[picked] = -dy / p[picked]",
          "        dp[picked] = -1 / p[picked]",
-         r"AssertionError: wrong gradient: MyCrossEntropy\[\d\]\.dp gives \S+ at entry "
+         r"wrong gradient: MyCrossEntropy\[\d\]\.dp gives \S+ at entry "
          r"\(.*\), central differences give .*, in dp of .*"),
         ("        dp[picked] = -dy / p[picked]",
          "        dp -= dy[:, None] / p",
-         r"AssertionError: wrong gradient: MyCrossEntropy\[\d\]\.dp gives \S+ at entry "
+         r"wrong gradient: MyCrossEntropy\[\d\]\.dp gives \S+ at entry "
          r"\(.*\), central differences give .*, in dp of .*"),
         ("        dp[picked] = -dy / p[picked]",
          "        dp[picked] = dy / p[picked]",
-         r"AssertionError: wrong gradient: MyCrossEntropy\[\d\]\.dp gives \S+ at entry "
+         r"wrong gradient: MyCrossEntropy\[\d\]\.dp gives \S+ at entry "
          r"\(.*\), central differences give .*, in dp of .*"),
         ("        dp[picked] = -dy / p[picked]",
          "        dp = -dy * np.eye(p.shape[1])[labels] / p",
@@ -436,98 +436,98 @@ WRONG = {
     "MySoftmaxCrossEntropy": [
         ("        grad = self.p.copy()",
          "        grad = self.p",
-         "AssertionError: lost gradient: .* or writes into what f has kept, in dscores of .*"),
+         "lost gradient: .* or writes into what f has kept, in dscores of .*"),
         ("        return dy[:, None] * grad",
          "        return grad",
-         r"AssertionError: wrong gradient: MySoftmaxCrossEntropy\[\d\]\.dscores gives \S+ at "
+         r"wrong gradient: MySoftmaxCrossEntropy\[\d\]\.dscores gives \S+ at "
          r"entry \(.*\), central differences give .*, in dscores of .*"),
         ("        return dy[:, None] * grad",
          "        return dy * grad",
          r"ValueError: operands could not be broadcast together .*, in dscores of .*"),
         ("        return dy[:, None] * grad",
          "        return dy[:, None] * grad / len(labels)",
-         r"AssertionError: wrong gradient: MySoftmaxCrossEntropy\[\d\]\.dscores gives \S+ at "
+         r"wrong gradient: MySoftmaxCrossEntropy\[\d\]\.dscores gives \S+ at "
          r"entry \(.*\), central differences give .*, in dscores of .*"),
     ],
     "my_forward": [
         ("    h = 1 / (1 + np.exp(-(x @ W + b)))",
          "    h = x @ W + b",
-         r"AssertionError: h of 1 row is \[\[2\.1, -1\.7, -0\.95\]\], expected \[\[0\.89.*"),
+         r"h of 1 row is \[\[2\.1, -1\.7, -0\.95\]\], expected \[\[0\.89.*"),
         ("    h = 1 / (1 + np.exp(-(x @ W + b)))",
          "    h = 1 / (1 + np.exp(x @ W + b))",
-         r"AssertionError: h of 1 row is \[\[0\.109\S+, .*"),
+         r"h of 1 row is \[\[0\.109\S+, .*"),
         ("    exp = np.exp(o - o.max(axis=1, keepdims=True))",
          "    exp = np.exp(o)",
          "RuntimeWarning: overflow encountered in exp, for scores of about 1000: subtract "
          "the largest of each row first"),
         ("    return h, exp / exp.sum(axis=1, keepdims=True)",
          "    return h, exp / exp.sum()",
-         r"AssertionError: y of 3 rows is \[\[.*\]\], expected \[\[0\.73\S+, .*"),
+         r"y of 3 rows is \[\[.*\]\], expected \[\[0\.73\S+, .*"),
         ("    return h, exp / exp.sum(axis=1, keepdims=True)",
          "    return h, exp / exp.sum(axis=1)",
          "ValueError: operands could not be broadcast together .*"),
         ("    return h, exp / exp.sum(axis=1, keepdims=True)",
          "    return h, o",
-         r"AssertionError: y of 1 row is \[\[1\.0228342, 0\.0016928\]\], expected "
+         r"y of 1 row is \[\[1\.0228342, 0\.0016928\]\], expected "
          r"\[\[0\.73\S+, .*"),
         ("    return h, exp / exp.sum(axis=1, keepdims=True)",
          "    return exp / exp.sum(axis=1, keepdims=True)",
-         r"AssertionError: it returned \[\[.*\]\], not tuple"),
+         r"it returned \[\[.*\]\], not tuple"),
         ("    return h, exp / exp.sum(axis=1, keepdims=True)",
          "    h, exp / exp.sum(axis=1, keepdims=True)",
-         r"AssertionError: it returned None: is its return missing\?"),
+         r"it returned None: is its return missing\?"),
     ],
     "my_backward": [
         ("    o_grad = (y - np.eye(y.shape[1])[labels]) / len(y)",
          "    o_grad = y - np.eye(y.shape[1])[labels]",
-         "AssertionError: the gradient of c of the batch of three is 3 times too large: it "
+         "the gradient of c of the batch of three is 3 times too large: it "
          "is that of the sum of the losses, not of their mean"),
         ("    o_grad = (y - np.eye(y.shape[1])[labels]) / len(y)",
          "    o_grad = (np.eye(y.shape[1])[labels] - y) / len(y)",
-         r"AssertionError: the gradient of c of class 0 is \[0\.2648051, -0\.2648051\], expected "
+         r"the gradient of c of class 0 is \[0\.2648051, -0\.2648051\], expected "
          r"\[.*"),
         ("    o_grad = (y - np.eye(y.shape[1])[labels]) / len(y)",
          "    o_grad = y\n"
          "    o_grad[np.arange(len(y)), labels] -= 1\n"
          "    o_grad = o_grad / len(y)",
-         "AssertionError: it writes into y: the caller still needs it"),
+         "it writes into y: the caller still needs it"),
         ("    k_grad = o_grad @ V.T * h * (1 - h)",
          "    k_grad = o_grad @ V.T",
-         r"AssertionError: the gradient of b of class 0 is \[-0\.5296103, .*"),
+         r"the gradient of b of class 0 is \[-0\.5296103, .*"),
         ("    k_grad = o_grad @ V.T * h * (1 - h)",
          "    k_grad = o_grad @ V * h * (1 - h)",
          "ValueError: matmul: .*"),
         ("    return x.T @ k_grad, k_grad.sum(axis=0), h.T @ o_grad, o_grad.sum(axis=0)",
          "    return x.T @ k_grad, k_grad, h.T @ o_grad, o_grad",
-         r"AssertionError: the gradient of c of class 0 has shape \(1, 2\), expected \(2,\)"),
+         r"the gradient of c of class 0 has shape \(1, 2\), expected \(2,\)"),
         ("    return x.T @ k_grad, k_grad.sum(axis=0), h.T @ o_grad, o_grad.sum(axis=0)",
          "    return x.T @ k_grad, k_grad.sum(axis=0), o_grad.T @ h, o_grad.sum(axis=0)",
-         r"AssertionError: the gradient of V of class 0 has shape \(2, 3\), expected \(3, 2\)"),
+         r"the gradient of V of class 0 has shape \(2, 3\), expected \(3, 2\)"),
         ("    return x.T @ k_grad, k_grad.sum(axis=0), h.T @ o_grad, o_grad.sum(axis=0)",
          "    return x.T @ k_grad, k_grad.mean(axis=0), h.T @ o_grad, o_grad.mean(axis=0)",
-         r"AssertionError: the gradient of c of the batch of three is \[0\.0160388, .*"),
+         r"the gradient of c of the batch of three is \[0\.0160388, .*"),
         ("    return x.T @ k_grad, k_grad.sum(axis=0), h.T @ o_grad, o_grad.sum(axis=0)",
          "    return x.T @ k_grad, h.T @ o_grad",
-         "AssertionError: it returned 2 results, but 4 are asked for: W, b, V, c"),
+         "it returned 2 results, but 4 are asked for: W, b, V, c"),
     ],
     "my_network": [
         ("    h = activation(edf.Affine(x, W, b))",
          "    h = edf.Sigmoid(edf.Affine(x, W, b))",
-         r"AssertionError: the mean loss of labels \[0, 1, 1\] with Tanh is 0\.2620096, "
+         r"the mean loss of labels \[0, 1, 1\] with Tanh is 0\.2620096, "
          r"expected 0\.1298938"),
         ("    h = activation(edf.Affine(x, W, b))",
          "    h = edf.Affine(x, W, b)",
-         r"AssertionError: the mean loss of labels \[0\] with Sigmoid is .*, expected "
+         r"the mean loss of labels \[0\] with Sigmoid is .*, expected "
          r"0\.3076197"),
         ("    return edf.SoftmaxCrossEntropy(edf.Affine(h, V, c), labels)",
          "    return edf.SoftmaxCrossEntropy(edf.Softmax(edf.Affine(h, V, c)), labels)",
-         "AssertionError: SoftmaxCrossEntropy contains the softmax: hand it the scores"),
+         "SoftmaxCrossEntropy contains the softmax: hand it the scores"),
         ("    return edf.SoftmaxCrossEntropy(edf.Affine(h, V, c), labels)",
          "    edf.SoftmaxCrossEntropy(edf.Affine(h, V, c), labels)",
-         r"AssertionError: it returned None: is its return missing\?"),
+         r"it returned None: is its return missing\?"),
         ("    return edf.SoftmaxCrossEntropy(edf.Affine(h, V, c), labels)",
          "    return edf.Affine(h, V, c)",
-         r"AssertionError: the mean loss of labels \[0\] with Sigmoid is 0\.51\S+, expected .*"),
+         r"the mean loss of labels \[0\] with Sigmoid is 0\.51\S+, expected .*"),
     ],
     "my_baselines": [
         ("    counts = np.unique(labels, return_counts=True)[1]",
@@ -536,99 +536,99 @@ WRONG = {
          r"there a class with the share 0\?"),
         ("    return p.max(), -(p * np.log(p)).sum()",
          "    return p.max(), -(p * np.log2(p)).sum()",
-         r"AssertionError: the entropy of labels \[0, 0, 1, 0\] is 0\.8112781, expected "
+         r"the entropy of labels \[0, 0, 1, 0\] is 0\.8112781, expected "
          r"0\.5623351"),
         ("    return p.max(), -(p * np.log(p)).sum()",
          "    return p[0], -(p * np.log(p)).sum()",
-         r"AssertionError: the share of labels \[2, 0, 1, 2, 2, 1\] is 0\.1666667, expected "
+         r"the share of labels \[2, 0, 1, 2, 2, 1\] is 0\.1666667, expected "
          r"0\.5"),
         ("    return p.max(), -(p * np.log(p)).sum()",
          "    return p.max()",
-         r"AssertionError: it returned 0\.75, not tuple"),
+         r"it returned 0\.75, not tuple"),
     ],
     "my_training": [
         ("        for net.x.value, net.labels.value in edf.batches(points, labels, "
          "size=size):",
          "        for net.x.value, net.labels.value in edf.batches(points, labels, size=128):",
-         r"AssertionError: the steps were taken on batches of 50, 50, 50, 50, 50, \.\.\., 10 "
+         r"the steps were taken on batches of 50, 50, 50, 50, 50, \.\.\., 10 "
          r"in all; expected 16, 16, 16, 2, 16, \.\.\., 40 in all \(50 points, 10 epochs\)"),
         ("        for net.x.value, net.labels.value in edf.batches(points, labels, "
          "size=size):",
          "        for net.x.value, net.labels.value in edf.batches(points[:48], labels[:48], "
          "size=size):",
-         "AssertionError: the steps were taken on batches of 16, 16, 16, 16, .* 30 in all; .*"),
+         "the steps were taken on batches of 16, 16, 16, 16, .* 30 in all; .*"),
         ("            optimiser.step()",
          "            pass",
-         r"AssertionError: step\(\) of the optimiser that it was handed was never called"),
+         r"step\(\) of the optimiser that it was handed was never called"),
         ("            edf.backward(net.loss)",
          "",
-         "AssertionError: the first step comes before backward: there is no gradient yet"),
+         "the first step comes before backward: there is no gradient yet"),
         ("            edf.forward()",
          "",
          "TypeError: SoftmaxCrossEntropy.* has no value yet: .*"),
         ("            optimiser.step()",
          "            optimiser.step()\n"
          "            edf.forward()",
-         r"AssertionError: the mean loss of epoch 1 is 0\.44\d+, expected 0\.6081292 \(over "
+         r"the mean loss of epoch 1 is 0\.44\d+, expected 0\.6081292 \(over "
          r"all 50 examples, each loss from before the step of its batch\)"),
         ("            optimiser.step()",
          "            optimiser.step()\n"
          "            optimiser.step()",
-         "AssertionError: the steps were taken on batches of 16, 16, 16, 16, .* 80 in all; .*"),
+         "the steps were taken on batches of 16, 16, 16, 16, .* 80 in all; .*"),
         ("            total += net.loss.value.sum()",
          "            total += net.loss.value.mean() * len(points) / 4",
-         r"AssertionError: the mean loss of epoch 1 is 0\.66\d+, expected 0\.6081292 .*"),
+         r"the mean loss of epoch 1 is 0\.66\d+, expected 0\.6081292 .*"),
         ("        losses.append(total / len(points))",
          "        losses.append(total)",
-         r"AssertionError: the mean loss of epoch 1 is 30\.\d+, expected 0\.6081292 .*"),
+         r"the mean loss of epoch 1 is 30\.\d+, expected 0\.6081292 .*"),
         ("        losses.append(total / len(points))",
          "        losses.append(net.loss.value)",
-         r"AssertionError: the loss of epoch 1 has shape \(2,\), not \(\)"),
+         r"the loss of epoch 1 has shape \(2,\), not \(\)"),
         ("        losses.append(total / len(points))",
          "        return total / len(points)",
-         r"AssertionError: the steps were taken on batches of 16, 16, 16, 2, \.\.\., 4 in "
+         r"the steps were taken on batches of 16, 16, 16, 2, \.\.\., 4 in "
          "all; .*"),
     ],
     "MySGD": [
         ("            w.value -= self.lr * w.grad",
          "            w.value -= self.lr * w.grad\n"
          "            return",
-         r"AssertionError: three steps take b to 3\.0, expected 1\.6"),
+         r"three steps take b to 3\.0, expected 1\.6"),
         ("            w.value -= self.lr * w.grad",
          "            w.value += self.lr * w.grad",
-         r"AssertionError: three steps take w to \[.*\], expected \[0\.405, -0\.81\]"),
+         r"three steps take w to \[.*\], expected \[0\.405, -0\.81\]"),
         ("            w.value -= self.lr * w.grad",
          "            w.value -= 0.1 * w.grad",
-         "AssertionError: three steps take w .*"),
+         "three steps take w .*"),
         ("            w.value -= self.lr * w.grad",
          "            w = w - self.lr * w.grad",
          r"TypeError: .*, change param\.value, not param"),
         ("            w.value -= self.lr * w.grad",
          "            w = w.value - self.lr * w.grad",
-         r"AssertionError: three steps take w to \[1\.0, -2\.0\], expected \[0\.405, -0\.81\]"),
+         r"three steps take w to \[1\.0, -2\.0\], expected \[0\.405, -0\.81\]"),
     ],
     "my_error_rate": [
         ("        return (net.scores.value.argmax(axis=1) != labels).mean()",
          "        return (net.scores.value.argmax(axis=1) == labels).mean()",
-         r"AssertionError: with 50 images, and the net's own answers as labels, it is 1\.0, "
+         r"with 50 images, and the net's own answers as labels, it is 1\.0, "
          "expected 0"),
         ("        return (net.scores.value.argmax(axis=1) != labels).mean()",
          "        return (net.scores.value.argmax(axis=1) != labels).sum()",
-         "AssertionError: with 50 images, and only wrong classes as labels, it is 50, "
+         "with 50 images, and only wrong classes as labels, it is 50, "
          "expected 1"),
         ("        return (net.scores.value.argmax(axis=1) != labels).mean()",
          "        return (net.scores.value.argmax(axis=1) != labels)",
-         r"AssertionError: it returned \(50,\) numbers, expected one"),
+         r"it returned \(50,\) numbers, expected one"),
         ("        return (net.scores.value.argmax(axis=1) != labels).mean()",
          "        (net.scores.value.argmax(axis=1) != labels).mean()",
-         r"AssertionError: it returned None: is its return missing\?"),
+         r"it returned None: is its return missing\?"),
         ("        return (net.scores.value.argmax(axis=1) != labels).mean()",
          "        return (net.scores.value.argmax(axis=0) != labels).mean()",
          "(ValueError|DeprecationWarning|AssertionError): .*"),
         ("        net.x.value, net.labels.value = images.reshape(len(images), -1), labels",
          "        images, labels = data.train_images[:1000], data.train_labels[:1000]\n"
          "        net.x.value, net.labels.value = images.reshape(len(images), -1), labels",
-         "AssertionError: it was handed 50 images, but those that went through the net are "
+         "it was handed 50 images, but those that went through the net are "
          "1000, or others"),
         ("        net.x.value, net.labels.value = images.reshape(len(images), -1), labels",
          "        net.x.value, net.labels.value = data.test_images.reshape(-1, 784), labels",
@@ -644,7 +644,7 @@ WRONG = {
         ("        net.x.value, net.labels.value = images.reshape(len(images), -1), labels",
          "        net.x.value, net.labels.value = images.reshape(len(images), -1), labels\n"
          "        edf.training = True",
-         "AssertionError: it ran the net as in training: keep the with line"),
+         "it ran the net as in training: keep the with line"),
         ("        net.x.value, net.labels.value = images.reshape(len(images), -1), labels",
          "        rates = []\n"
          "        for net.x.value, net.labels.value in edf.batches(\n"
@@ -653,99 +653,99 @@ WRONG = {
          "            rates.append((net.scores.value.argmax(axis=1) != "
          "net.labels.value).mean())\n"
          "        return np.mean(rates)",
-         "AssertionError: with 50 images, and half right, half wrong classes as labels, it "
+         "with 50 images, and half right, half wrong classes as labels, it "
          r"is 0\.60\d+, expected 0\.5"),
     ],
     "my_sweep": [
         ("    return np.array([[run(value, seed) for seed in seeds] for value in values])",
          "    return np.array([[run(value, seed) for value in values] for seed in seeds])",
-         r"AssertionError: for 3 values and 2 seeds it has shape \(2, 3\), expected \(3, 2\)"),
+         r"for 3 values and 2 seeds it has shape \(2, 3\), expected \(3, 2\)"),
         ("    return np.array([[run(value, seed) for seed in seeds] for value in values])",
          "    return [[run(value, seed) for seed in seeds] for value in values]",
-         r"AssertionError: it returned \[\[0\.05, .*\]\], not ndarray"),
+         r"it returned \[\[0\.05, .*\]\], not ndarray"),
         ("    return np.array([[run(value, seed) for seed in seeds] for value in values])",
          "    return np.nan_to_num([[run(value, seed) for seed in seeds] for value in "
          "values])",
-         r"AssertionError: entry \(1, 0\) is 0\.0, but run\(5, 3\) returned nan"),
+         r"entry \(1, 0\) is 0\.0, but run\(5, 3\) returned nan"),
         ("    return np.array([[run(value, seed) for seed in seeds] for value in values])",
          "    return np.array([[run(value, 3) for seed in seeds] for value in values])",
-         r"AssertionError: entry \(0, 1\) is 0\.05, but run\(0\.1, 8\) returned 0\.06"),
+         r"entry \(0, 1\) is 0\.05, but run\(0\.1, 8\) returned 0\.06"),
         ("    return np.array([[run(value, seed) for seed in seeds] for value in values])",
          "    return np.array([[run(value, i) for i in range(2)] for value in values])",
-         r"AssertionError: it called run\(0\.1, 0\), but there is no such value or no such "
+         r"it called run\(0\.1, 0\), but there is no such value or no such "
          "seed"),
         ("    return np.array([[run(value, seed) for seed in seeds] for value in values])",
          "    np.array([[run(value, seed) for seed in seeds] for value in values])",
-         r"AssertionError: it returned None: is its return missing\?"),
+         r"it returned None: is its return missing\?"),
         ("    return np.array([[run(value, seed) for seed in seeds] for value in values])",
          "    [run(values[0], seed) for seed in seeds]\n"
          "    return np.array([[run(value, seed) for seed in seeds] for value in values])",
-         "AssertionError: it called run 8 times: once for each entry is enough"),
+         "it called run 8 times: once for each entry is enough"),
     ],
     "my_choice": [
         ("    return values[np.nanargmin(means)]",
          "    return values[np.argmin(means)]",
-         r"AssertionError: with the values \[5, 1, 0\.5, 0\.1\] and the errors \[\[nan, "
+         r"with the values \[5, 1, 0\.5, 0\.1\] and the errors \[\[nan, "
          r"0\.9\], .*\] it chose 5, expected 0\.1: a value with a run that diverged is out"),
         ("    return values[np.nanargmin(means)]",
          "    return values[np.nanargmin(np.nanmin(errors, axis=1))]",
-         r"AssertionError: .* chose 1, expected 0\.5: the mean over the seeds counts, not the "
+         r".* chose 1, expected 0\.5: the mean over the seeds counts, not the "
          "best run"),
         ("    return values[np.nanargmin(means)]",
          "    return values[np.nanargmin(np.nanmean(errors, axis=1))]",
-         r"AssertionError: .* it chose 1, expected 0\.1: a value with a run that diverged is "
+         r".* it chose 1, expected 0\.1: a value with a run that diverged is "
          "out"),
         ("    return values[np.nanargmin(means)]",
          "    return np.nanargmin(means)",
-         r"AssertionError: it chose 2, which is none of the values \[5, 1, 0\.5, 0\.1\]"),
+         r"it chose 2, which is none of the values \[5, 1, 0\.5, 0\.1\]"),
         ("    return values[np.nanargmin(means)]",
          "    return values[np.nanargmax(means)]",
-         r"AssertionError: .* it chose 5, expected 0\.5: the mean .*"),
+         r".* it chose 5, expected 0\.5: the mean .*"),
         ("    return values[np.nanargmin(means)]",
          "    values[np.nanargmin(means)]",
-         r"AssertionError: it returned None: is its return missing\?"),
+         r"it returned None: is its return missing\?"),
     ],
     "my_spread": [
         ("    return errors.mean(axis=1), errors.std(axis=1, ddof=1)",
          "    return errors.mean(axis=1), errors.std(axis=1)",
-         r"AssertionError: the standard deviation of \[0\.02, 0\.03, 0\.04\] is 0\.00816497, "
+         r"the standard deviation of \[0\.02, 0\.03, 0\.04\] is 0\.00816497, "
          r"expected 0\.01"),
         ("    return errors.mean(axis=1), errors.std(axis=1, ddof=1)",
          "    return errors.mean(axis=0), errors.std(axis=0, ddof=1)",
-         r"AssertionError: for errors \(4, 3\) the mean has shape \(3,\), expected \(4,\)"),
+         r"for errors \(4, 3\) the mean has shape \(3,\), expected \(4,\)"),
         ("    return errors.mean(axis=1), errors.std(axis=1, ddof=1)",
          "    return np.nanmean(errors, axis=1), np.nanstd(errors, axis=1, ddof=1)",
-         r"AssertionError: the mean of \[0\.05, nan, 0\.07\] is 0\.06, expected nan"),
+         r"the mean of \[0\.05, nan, 0\.07\] is 0\.06, expected nan"),
         ("    return errors.mean(axis=1), errors.std(axis=1, ddof=1)",
          "    return errors.mean(axis=1), errors.var(axis=1, ddof=1)",
-         r"AssertionError: the standard deviation of \[0\.02, .*\] is 0\.0001, expected 0\.01"),
+         r"the standard deviation of \[0\.02, .*\] is 0\.0001, expected 0\.01"),
         ("    return errors.mean(axis=1), errors.std(axis=1, ddof=1)",
          "    return errors.mean(axis=1)",
-         "AssertionError: it returned 4 things, expected two: mean, standard deviation"),
+         "it returned 4 things, expected two: mean, standard deviation"),
         ("    return errors.mean(axis=1), errors.std(axis=1, ddof=1)",
          "    errors.mean(axis=1), errors.std(axis=1, ddof=1)",
-         r"AssertionError: it returned None: is its return missing\?"),
+         r"it returned None: is its return missing\?"),
     ],
     "MyMomentum": [
         ('        return kept["m"]',
          '        kept["m"]',
-         r"AssertionError: direction returned None: is its return missing\?"),
+         r"direction returned None: is its return missing\?"),
         ('        return kept["m"]',
          '        return self.lr * kept["m"]',
-         r"AssertionError: with the loss w\^2 / 2, w = 1 and lr = 0\.01, step 1 leads to w = "
+         r"with the loss w\^2 / 2, w = 1 and lr = 0\.01, step 1 leads to w = "
          r"0\.9999, expected 0\.99: is lr in the direction\? step multiplies by it"),
         ('        return kept["m"]',
          '        return -kept["m"]',
-         r"AssertionError: .* step 1 leads to w = 1\.01, expected 0\.99: this goes uphill, .*"),
+         r".* step 1 leads to w = 1\.01, expected 0\.99: this goes uphill, .*"),
         ('        return kept["m"]',
          '        return kept["m"].sum()',
-         r"AssertionError: direction returns shape \(\) for a gradient of shape \(1, 3\)"),
+         r"direction returns shape \(\) for a gradient of shape \(1, 3\)"),
         ('        kept["m"] = self.momentum * kept.get("m", 0) + grad',
          '        kept["m"] = self.momentum * kept.get("m", 0) + (1 - self.momentum) * grad',
-         r"AssertionError: .* step 1 leads to w = 0\.999, expected 0\.99"),
+         r".* step 1 leads to w = 0\.999, expected 0\.99"),
         ('        kept["m"] = self.momentum * kept.get("m", 0) + grad',
          '        kept["m"] = grad',
-         r"AssertionError: .* step 2 leads to w = 0\.9801, expected 0\.9711: step 1 was "
+         r".* step 2 leads to w = 0\.9801, expected 0\.9711: step 1 was "
          "right, .*"),
         ('        kept["m"] = self.momentum * kept.get("m", 0) + grad',
          '        self.m = kept["m"] = self.momentum * getattr(self, "m", 0) + grad',
@@ -753,47 +753,47 @@ WRONG = {
          "self"),
         ('        kept["m"] = self.momentum * kept.get("m", 0) + grad',
          '        kept["m"] = 0.9 * kept.get("m", 0) + grad',
-         r"AssertionError: with two parameters, lr = 0\.1, 0\.1, 0\.5, momentum = 0\.5, three "
+         r"with two parameters, lr = 0\.1, 0\.1, 0\.5, momentum = 0\.5, three "
          r"steps take w to .* are all options used\?"),
         ('        kept["m"] = self.momentum * kept.get("m", 0) + grad',
          '        grad += self.momentum * kept.get("m", 0)\n'
          '        kept["m"] = grad + 0',
-         r"AssertionError: direction changes param\.grad in place: make a new array"),
+         r"direction changes param\.grad in place: make a new array"),
     ],
     "MyRMSProp": [
         ('        return grad / (np.sqrt(kept["v"]) + self.eps)',
          '        return grad / (np.sqrt(kept["v"] + self.eps))',
-         r"AssertionError: with two parameters, .* eps = 0\.1, three steps take w to .*"),
+         r"with two parameters, .* eps = 0\.1, three steps take w to .*"),
         ('        return grad / (np.sqrt(kept["v"]) + self.eps)',
          '        return grad / (kept["v"] + self.eps)',
-         r"AssertionError: .* step 1 leads to w = 9\.\S+e-07, expected 0\.9"),
+         r".* step 1 leads to w = 9\.\S+e-07, expected 0\.9"),
         ('        kept["v"] = self.alpha * kept.get("v", 0) + (1 - self.alpha) * grad ** 2',
          '        kept["v"] = (1 - self.alpha) * kept.get("v", 0) + self.alpha * grad ** 2',
-         r"AssertionError: .* step 1 leads to w = 0\.98\d+, expected 0\.9"),
+         r".* step 1 leads to w = 0\.98\d+, expected 0\.9"),
         ('        kept["v"] = self.alpha * kept.get("v", 0) + (1 - self.alpha) * grad ** 2',
          '        kept["v"] = (1 - self.alpha) * grad ** 2',
-         r"AssertionError: .* step 2 leads to w = 0\.8, expected 0\.832918: step 1 was right, "
+         r".* step 2 leads to w = 0\.8, expected 0\.832918: step 1 was right, "
          ".*"),
         ('        return grad / (np.sqrt(kept["v"]) + self.eps)',
          '        grad / (np.sqrt(kept["v"]) + self.eps)',
-         r"AssertionError: direction returned None: is its return missing\?"),
+         r"direction returned None: is its return missing\?"),
     ],
     "MyAdam": [
         ('        m, v = kept["m"] / (1 - beta1 ** t), kept["v"] / (1 - beta2 ** t)',
          '        m, v = kept["m"], kept["v"]',
-         r"AssertionError: .* step 1 leads to w = 0\.968\d+, expected 0\.99"),
+         r".* step 1 leads to w = 0\.968\d+, expected 0\.99"),
         ('        m, v = kept["m"] / (1 - beta1 ** t), kept["v"] / (1 - beta2 ** t)',
          '        m, v = kept["m"] / (1 - beta1 ** t), kept["v"]',
-         r"AssertionError: .* step 1 leads to w = 0\.68\d+, expected 0\.99"),
+         r".* step 1 leads to w = 0\.68\d+, expected 0\.99"),
         ('        m, v = kept["m"] / (1 - beta1 ** t), kept["v"] / (1 - beta2 ** t)',
          '        m, v = kept["m"] / (1 - beta1), kept["v"] / (1 - beta2)',
-         "AssertionError: .* step 2 leads to w = .* step 1 was right, .*"),
+         ".* step 2 leads to w = .* step 1 was right, .*"),
         ('        t = kept["t"] = kept.get("t", 0) + 1',
          '        t = self.t = getattr(self, "t", 0) + 1',
-         "AssertionError: with two parameters, .* is anything kept on self .*"),
+         "with two parameters, .* is anything kept on self .*"),
         ("        return m / (np.sqrt(v) + self.eps)",
          "        return m / np.sqrt(v + self.eps)",
-         r"AssertionError: with two parameters, .* eps = 0\.1, three steps take w to .*"),
+         r"with two parameters, .* eps = 0\.1, three steps take w to .*"),
         ('        t = kept["t"] = kept.get("t", 0) + 1',
          '        t = kept["t"] = kept.get("t", 0)',
          r"\w+: .*"),
@@ -801,72 +801,72 @@ WRONG = {
     "my_composed_batchnorm": [
         ("    return gamma * (centred / (variance + eps) ** 0.5) + beta",
          "    gamma * (centred / (variance + eps) ** 0.5) + beta",
-         r"AssertionError: it returned None: is its return missing\?"),
+         r"it returned None: is its return missing\?"),
         ("    return gamma * (centred / (variance + eps) ** 0.5) + beta",
          "    return edf.BatchNorm(x, gamma, beta, eps=eps)",
-         "AssertionError: build it from smaller components"),
+         "build it from smaller components"),
         ("    return gamma * (centred / (variance + eps) ** 0.5) + beta",
          "    return gamma * (centred / variance ** 0.5) + beta",
-         r"AssertionError: with eps = 1\.5 and 4 rows, .* is eps left out\?"),
+         r"with eps = 1\.5 and 4 rows, .* is eps left out\?"),
         ("    return gamma * (centred / (variance + eps) ** 0.5) + beta",
          "    return gamma * (centred / (variance ** 0.5 + eps)) + beta",
-         r"AssertionError: with eps = 1\.5 and 4 rows, .*: eps belongs under the root"),
+         r"with eps = 1\.5 and 4 rows, .*: eps belongs under the root"),
         ("    return gamma * (centred / (variance + eps) ** 0.5) + beta",
          "    return gamma * (centred / (variance + eps)) + beta",
-         "AssertionError: with eps = 1e-05 and 4 rows, .* is the root taken, .*"),
+         "with eps = 1e-05 and 4 rows, .* is the root taken, .*"),
         ("    return gamma * (centred / (variance + eps) ** 0.5) + beta",
          "    return centred / (variance + eps) ** 0.5 + beta",
-         r"AssertionError: with eps = 1e-05 and 4 rows, .* is gamma used\?"),
+         r"with eps = 1e-05 and 4 rows, .* is gamma used\?"),
         ("    return gamma * (centred / (variance + eps) ** 0.5) + beta",
          "    return gamma * (centred / (variance + eps) ** 0.5)",
-         r"AssertionError: \(y - beta\) / gamma has the column means .* is beta added\?"),
+         r"\(y - beta\) / gamma has the column means .* is beta added\?"),
         ("    variance = edf.Mean(centred * centred, axis=0)",
          "    variance = edf.Sum(centred * centred, axis=0) / (len(x.value) - 1)",
-         r"AssertionError: with eps = 1e-05 and 4 rows, .* divided by B - 1\? it must be B"),
+         r"with eps = 1e-05 and 4 rows, .* divided by B - 1\? it must be B"),
         ("    centred = x - edf.Mean(x, axis=0)",
          "    centred = x - edf.Mean(x, axis=1, keepdims=True)",
-         r"AssertionError: \(y - beta\) / gamma has the column means .* taken over axis 0, .*"),
+         r"\(y - beta\) / gamma has the column means .* taken over axis 0, .*"),
         ("    centred = x - edf.Mean(x, axis=0)",
          "    centred = x - edf.Input(x.value.mean(axis=0))",
-         r"AssertionError: .*, in a second forward\(\), with another x: build mean .*"),
+         r".*, in a second forward\(\), with another x: build mean .*"),
         ("    variance = edf.Mean(centred * centred, axis=0)",
          "    variance = edf.Input(x.value.var(axis=0))",
-         r"AssertionError: .*, in a second forward\(\), with another x: build mean .*"),
+         r".*, in a second forward\(\), with another x: build mean .*"),
     ],
     "MyBatchNorm": [
         ("        return (dz - dz.mean(axis=0) - self.z * slope) / self.sd",
          "        return (dz - self.z * slope) / self.sd",
-         r"AssertionError: wrong gradient: MyBatchNorm\[3\]\.dx gives .* expected 0: the "
+         r"wrong gradient: MyBatchNorm\[3\]\.dx gives .* expected 0: the "
          "share through the mean is missing or wrong"),
         ("        return (dz - dz.mean(axis=0) - self.z * slope) / self.sd",
          "        return (dz - dz.mean(axis=0)) / self.sd",
-         r"AssertionError: wrong gradient: MyBatchNorm\[3\]\.dx gives .* expected 0: the "
+         r"wrong gradient: MyBatchNorm\[3\]\.dx gives .* expected 0: the "
          "share through the variance is missing or wrong"),
         ("        return (dz - dz.mean(axis=0) - self.z * slope) / self.sd",
          "        return dz / self.sd",
-         r"AssertionError: wrong gradient: MyBatchNorm\[3\]\.dx gives .* as if mean and "
+         r"wrong gradient: MyBatchNorm\[3\]\.dx gives .* as if mean and "
          "variance were constants, or both shares are wrong"),
         ("        return (dz - dz.mean(axis=0) - self.z * slope) / self.sd",
          "        return (dz - dz.mean(axis=0) - self.z * slope) / x.std(axis=0, ddof=1)",
-         r"AssertionError: wrong gradient: MyBatchNorm\[3\]\.dx gives .* and with B and not B "
+         r"wrong gradient: MyBatchNorm\[3\]\.dx gives .* and with B and not B "
          r"- 1\?"),
         ("        return (dz - dz.mean(axis=0) - self.z * slope) / self.sd",
          "        return (dz - dz.mean(axis=0) - self.z * slope) / (x.std(axis=0) + 1e-5)",
-         "AssertionError: wrong gradient: .* is the standard deviation that of f, with eps, "
+         "wrong gradient: .* is the standard deviation that of f, with eps, "
          ".*"),
         ("        return (dz - dz.mean(axis=0) - self.z * slope) / self.sd",
          "        return (dz - dz.mean(axis=0) - self.z * slope) / x.std(axis=0)",
-         "AssertionError: wrong gradient: .* is the standard deviation that of f, with eps, "
+         "wrong gradient: .* is the standard deviation that of f, with eps, "
          ".*"),
         ("        return (dz - dz.mean(axis=0) - self.z * slope) / self.sd",
          "        return (dz - dz.mean() - self.z * slope) / self.sd",
-         "AssertionError: wrong gradient: .* the share through the mean is missing or wrong"),
+         "wrong gradient: .* the share through the mean is missing or wrong"),
         ("        return (dz - dz.mean(axis=0) - self.z * slope) / self.sd",
          "        (dz - dz.mean(axis=0) - self.z * slope) / self.sd",
          r"TypeError: the formula returned None: is its return missing\?, in dx of .*"),
         ("        dz = dy * gamma",
          "        dz = dy",
-         r"AssertionError: wrong gradient: MyBatchNorm\[3\]\.dx gives .* look for a wrong "
+         r"wrong gradient: MyBatchNorm\[3\]\.dx gives .* look for a wrong "
          "factor .*"),
         ("        return (dy * self.z).sum(axis=0)",
          "        return dy * self.z",
@@ -874,28 +874,28 @@ WRONG = {
          "dgamma .*"),
         ("        return (dy * self.z).sum(axis=0)",
          "        return (dy * self.z).mean(axis=0)",
-         r"AssertionError: wrong gradient: MyBatchNorm\[3\]\.dgamma gives .*"),
+         r"wrong gradient: MyBatchNorm\[3\]\.dgamma gives .*"),
         ("        return (dy * self.z).sum(axis=0)",
          "        return (dy * x).sum(axis=0)",
-         r"AssertionError: wrong gradient: MyBatchNorm\[3\]\.dgamma gives .*"),
+         r"wrong gradient: MyBatchNorm\[3\]\.dgamma gives .*"),
         ("        return dy.sum(axis=0)",
          "        return dy.mean(axis=0)",
-         r"AssertionError: wrong gradient: MyBatchNorm\[3\]\.dbeta gives .*"),
+         r"wrong gradient: MyBatchNorm\[3\]\.dbeta gives .*"),
     ],
     "MyMaxPool2d": [
         ("            collected[key] += dy * (x[key] == self.value)",
          "            collected[key] = dy * (x[key] == self.value)",
-         r"AssertionError: wrong gradient: MyMaxPool2d\[1\]\.dx gives .*, where windows of 2 "
+         r"wrong gradient: MyMaxPool2d\[1\]\.dx gives .*, where windows of 2 "
          "x 2 overlap, with stride 1 .*"),
         ("            collected[key] += dy * (x[key] == self.value)",
          "            collected[key] += x[key] == self.value",
-         r"AssertionError: wrong gradient: MyMaxPool2d\[1\]\.dx gives .*"),
+         r"wrong gradient: MyMaxPool2d\[1\]\.dx gives .*"),
         ("            collected[key] += dy * (x[key] == self.value)",
          "            collected[key] += dy",
-         r"AssertionError: wrong gradient: MyMaxPool2d\[1\]\.dx gives .*"),
+         r"wrong gradient: MyMaxPool2d\[1\]\.dx gives .*"),
         ("        return collected",
          "            return collected",
-         r"AssertionError: wrong gradient: MyMaxPool2d\[1\]\.dx gives .*"),
+         r"wrong gradient: MyMaxPool2d\[1\]\.dx gives .*"),
         ("        return collected",
          "        collected",
          r"TypeError: the formula returned None: is its return missing\?, in dx of .*"),
@@ -906,16 +906,16 @@ WRONG = {
     "MyConv2d": [
         ("        y = kernels @ self.cut + b[:, None]",
          "        y = kernels @ self.cut",
-         r"AssertionError: the value is \[\[\[\[258\.0, .* expected \[\[\[\[358, 394\], .*"),
+         r"the value is \[\[\[\[258\.0, .* expected \[\[\[\[358, 394\], .*"),
         ("        kernels = w.reshape(len(w), -1)",
          "        kernels = w.reshape(len(w), -1)[:, ::-1]",
-         "AssertionError: the value is .*, expected .*"),
+         "the value is .*, expected .*"),
         ("        y = kernels @ self.cut + b[:, None]",
          "        y = kernels @ self.cut + b",
          r"\w+Error: .*, for 2 images of 2 channels, and 3 kernels .*"),
         ("        return each.sum(axis=0).reshape(w.shape)",
          "        return each.mean(axis=0).reshape(w.shape)",
-         r"AssertionError: wrong gradient: MyConv2d\[3\]\.dw gives .*, for 2 images of .*"),
+         r"wrong gradient: MyConv2d\[3\]\.dw gives .*, for 2 images of .*"),
         ("        return each.sum(axis=0).reshape(w.shape)",
          "        return each.sum(axis=0)",
          r"ValueError: the gradient has shape \(1, 9\), but the value has shape \(1, 1, 3, "
@@ -925,15 +925,15 @@ WRONG = {
          r"TypeError: the formula returned None: is its return missing\?, in dw of .*"),
         ("        each = columns @ self.cut.swapaxes(1, 2)",
          "        each = np.ones_like(columns) @ self.cut.swapaxes(1, 2)",
-         r"AssertionError: wrong gradient: MyConv2d\[3\]\.dw gives .*"),
+         r"wrong gradient: MyConv2d\[3\]\.dw gives .*"),
     ],
     "SuspectReLU": [
         ("        return np.where(z > 0, dy, 0)",
          "        return dy",
-         r"AssertionError: wrong gradient: SuspectReLU\[1\]\.dz gives .*"),
+         r"wrong gradient: SuspectReLU\[1\]\.dz gives .*"),
         ("        return np.where(z > 0, dy, 0)",
          "        return dy * np.maximum(z, 0)",
-         r"AssertionError: wrong gradient: SuspectReLU\[1\]\.dz gives .*"),
+         r"wrong gradient: SuspectReLU\[1\]\.dz gives .*"),
         ("        return np.where(z > 0, dy, 0)",
          "        np.where(z > 0, dy, 0)",
          r"TypeError: the formula returned None: is its return missing\?, in dz of .*"),
@@ -945,25 +945,25 @@ WRONG = {
     "suspect_layer": [
         ("    return images @ weights + bias",
          "    return weights @ images + bias",
-         r"AssertionError: images \(4, 3\), .* together: in f of MatMul\(a \(3, 2\), b \(4, "
+         r"images \(4, 3\), .* together: in f of MatMul\(a \(3, 2\), b \(4, "
          r"3\)\)"),
         ("    return images @ weights + bias",
          "    return edf.Transpose(weights) @ edf.Transpose(images) + bias",
-         r"AssertionError: images \(4, 3\), .* together: in f of Add\(a \(2, 4\), b \(2,\)\)"),
+         r"images \(4, 3\), .* together: in f of Add\(a \(2, 4\), b \(2,\)\)"),
         ("    return images @ weights + bias",
          "    return images @ weights",
-         r"AssertionError: the value is .*, expected \[\[12, 24\], .*"),
+         r"the value is .*, expected \[\[12, 24\], .*"),
         ("    return images @ weights + bias",
          "    images @ weights + bias",
-         r"AssertionError: it returned None: is its return missing\?"),
+         r"it returned None: is its return missing\?"),
     ],
     "SuspectMatMul": [
         ("        return dy @ v.T ",
          "        return dy @ v",
-         r"AssertionError: wrong gradient: SuspectMatMul\[2\]\.dh gives .*"),
+         r"wrong gradient: SuspectMatMul\[2\]\.dh gives .*"),
         ("        return h.T @ dy ",
          "        return dy @ h.T",
-         r"AssertionError: wrong gradient: SuspectMatMul\[2\]\.dv gives .*"),
+         r"wrong gradient: SuspectMatMul\[2\]\.dv gives .*"),
         ("        return h.T @ dy ",
          "        return (dy.T @ h).T if len(h) == 3 else dy.T @ h",
          r"ValueError: the gradient has shape \(2, 3\), but the value has shape \(3, 2\), in "
@@ -975,10 +975,10 @@ WRONG = {
     "SuspectSimilarity": [
         ("        return dy @ keys ",
          "        return dy @ keys.T",
-         r"AssertionError: wrong gradient: SuspectSimilarity\[2\]\.dqueries gives .*"),
+         r"wrong gradient: SuspectSimilarity\[2\]\.dqueries gives .*"),
         ("        return dy.T @ queries ",
          "        return dy @ queries",
-         r"AssertionError: wrong gradient: SuspectSimilarity\[2\]\.dkeys gives .*"),
+         r"wrong gradient: SuspectSimilarity\[2\]\.dkeys gives .*"),
         ("        return dy.T @ queries ",
          "        return dy.T @ queries if len(dy) == 3 else dy @ queries",
          r"ValueError: matmul: .* in dkeys of SuspectSimilarity\(.*\)"),
@@ -990,27 +990,27 @@ WRONG = {
          "dx of .*"),
         ("        return dy.sum(axis=1, keepdims=True) ",
          "        return dy.mean(axis=1, keepdims=True)",
-         r"AssertionError: wrong gradient: SuspectRepeat\[1\]\.dx gives .*"),
+         r"wrong gradient: SuspectRepeat\[1\]\.dx gives .*"),
         ("        return dy.sum(axis=1, keepdims=True) ",
          "        return dy.sum(axis=1)",
          r"ValueError: the gradient has shape \(3,\), but the value has shape \(3, 1\), in dx "
          "of .*"),
         ("        return dy.sum(axis=1, keepdims=True) ",
          "        return sum(dy[:, [column]] for column in range(4))",
-         "AssertionError: the sum of 16 copies has the slope 16, not 4"),
+         "the sum of 16 copies has the slope 16, not 4"),
     ],
     "SuspectNormalize": [
         ("        return dy / s - (dy * t).sum(axis=1, keepdims=True) / s ** 2",
          "        return dy / s",
-         r"AssertionError: SuspectNormalize\[1\]\.dt gives .* for an upstream gradient of "
+         r"SuspectNormalize\[1\]\.dt gives .* for an upstream gradient of "
          "ones: .*"),
         ("        return dy / s - (dy * t).sum(axis=1, keepdims=True) / s ** 2",
          "        return dy / s - (dy * t).sum() / s ** 2",
-         r"AssertionError: SuspectNormalize\[1\]\.dt gives .* for an upstream gradient of "
+         r"SuspectNormalize\[1\]\.dt gives .* for an upstream gradient of "
          "ones: .*"),
         ("        return dy / s - (dy * t).sum(axis=1, keepdims=True) / s ** 2",
          "        return (dy * t).sum(axis=1, keepdims=True) / s ** 2 - dy / s",
-         r"AssertionError: wrong gradient: SuspectNormalize\[1\]\.dt gives .*"),
+         r"wrong gradient: SuspectNormalize\[1\]\.dt gives .*"),
         ("        return dy / s - (dy * t).sum(axis=1, keepdims=True) / s ** 2",
          "        dy / s - (dy * t).sum(axis=1, keepdims=True) / s ** 2",
          r"TypeError: the formula returned None: is its return missing\?, in dt of .*"),
@@ -1018,28 +1018,28 @@ WRONG = {
     "suspect_jacobian": [
         ("            jacobian[i, j] = -e[i] * e[j] / total ** 2",
          "            jacobian[i, j] = -e[j] * e[j] / total ** 2",
-         "AssertionError: row 1, column 0, .*"),
+         "row 1, column 0, .*"),
         ("            jacobian[i, j] = -e[i] * e[j] / total ** 2",
          "            jacobian[i, j] = e[i] * e[j] / total ** 2",
-         r"AssertionError: row 1, column 0, .* is 0\.0220330, but differences give "
+         r"row 1, column 0, .* is 0\.0220330, but differences give "
          r"-0\.0220330 .*"),
         ("            jacobian[i, j] = -e[i] * e[j] / total ** 2",
          "            jacobian[i, j] = -e[i] * e[j] / total",
-         "AssertionError: row 1, column 0, .*"),
+         "row 1, column 0, .*"),
         ("    return jacobian",
          "    jacobian",
-         r"AssertionError: it returned None: is its return missing\?"),
+         r"it returned None: is its return missing\?"),
         ("    return jacobian",
          "    return jacobian.sum(axis=1)",
-         r"AssertionError: the matrix has shape \(3,\), expected \(3, 3\)"),
+         r"the matrix has shape \(3,\), expected \(3, 3\)"),
     ],
     "SuspectCrossEntropy": [
         ("        return -dy[:, None] * is_right / p ",
          "        return -1.0 * is_right / p",
-         r"AssertionError: wrong gradient: SuspectCrossEntropy\[2\]\.dp gives .*"),
+         r"wrong gradient: SuspectCrossEntropy\[2\]\.dp gives .*"),
         ("        return -dy[:, None] * is_right / p ",
          "        return p - is_right",
-         r"AssertionError: wrong gradient: SuspectCrossEntropy\[2\]\.dp gives .*"),
+         r"wrong gradient: SuspectCrossEntropy\[2\]\.dp gives .*"),
         ("        return -dy[:, None] * is_right / p ",
          "        return -dy / p[is_right]",
          r"ValueError: the gradient has shape \(4,\), but the value has shape \(4, 3\), in dp "
@@ -1048,13 +1048,13 @@ WRONG = {
     "SuspectSoftmax": [
         ("        average = (dy * y).sum(axis=1, keepdims=True) ",
          "        average = (dy * y).sum()",
-         r"AssertionError: row \d of what SuspectSoftmax\[1\]\.do returns adds up to .*"),
+         r"row \d of what SuspectSoftmax\[1\]\.do returns adds up to .*"),
         ("        return y * (dy - average) ",
          "        return y * dy",
-         r"AssertionError: row \d of what SuspectSoftmax\[1\]\.do returns adds up to .*"),
+         r"row \d of what SuspectSoftmax\[1\]\.do returns adds up to .*"),
         ("        return y * (dy - average) ",
          "        return y * (average - dy)",
-         r"AssertionError: wrong gradient: SuspectSoftmax\[1\]\.do gives .*"),
+         r"wrong gradient: SuspectSoftmax\[1\]\.do gives .*"),
         ("        return y * (dy - average) ",
          "        y * (dy - average)",
          r"TypeError: the formula returned None: is its return missing\?, in do of .*"),
@@ -1062,10 +1062,10 @@ WRONG = {
     "my_best_net": [
         ("    return net",
          "",
-         r"AssertionError: it returned None: is its return missing\?"),
+         r"it returned None: is its return missing\?"),
         ("            sgd.step()",
          "            pass",
-         r"AssertionError: after training on 1,397 digits it gets \d\d\.\d% of 400 others "
+         r"after training on 1,397 digits it gets \d\d\.\d% of 400 others "
          "wrong, at most 15 % are asked for"),
     ],
 }
