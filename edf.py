@@ -54,13 +54,7 @@ import numpy as np
 components = []     # every component, in the order in which they were built
 params = []         # the Params among them: what an optimiser updates
 
-dtype = np.float32              # of every real number in the graph
-rng = np.random.default_rng()   # the source of every random number
-
-
-def seed(n):
-    """Restart `rng` from the integer n, so that a run repeats bit for bit."""
-    rng.bit_generator.state = np.random.default_rng(n).bit_generator.state
+dtype = np.float32  # of every real number in the graph
 
 
 def clear():
@@ -429,12 +423,33 @@ def evaluating():
         training = before
 
 
+# edf.rng is the source of every random number.
+
+edf = sys.modules[__name__]
+
+
+def __getattr__(name):
+    """Make rng when it is first asked for: NumPy needs 12 ms to load its part.
+
+    Python calls this for names that the module does not have (PEP 562).
+    """
+    if name != "rng":
+        raise AttributeError(f"module 'edf' has no attribute {name!r}")
+    edf.rng = np.random.default_rng()
+    return edf.rng
+
+
+def seed(n):
+    """Restart `rng` from the integer n, so that a run repeats bit for bit."""
+    edf.rng.bit_generator.state = np.random.default_rng(n).bit_generator.state
+
+
 # Starting values of a layer with fan_in inputs and fan_out outputs, from rng or
 # from another generator.
 
 def normal(fan_in, fan_out, sd=1.0, generator=None):
     """Return weights (fan_in, fan_out), normal with standard deviation sd."""
-    return (generator or rng).normal(0, sd, (fan_in, fan_out)).astype(dtype)
+    return (generator or edf.rng).normal(0, sd, (fan_in, fan_out)).astype(dtype)
 
 
 def xavier(fan_in, fan_out, generator=None):
@@ -445,7 +460,7 @@ def xavier(fan_in, fan_out, generator=None):
     of the paper by Xavier Glorot see glorot.
     """
     half_width = np.sqrt(3 / fan_in)
-    w = (generator or rng).uniform(-half_width, half_width, (fan_in, fan_out))
+    w = (generator or edf.rng).uniform(-half_width, half_width, (fan_in, fan_out))
     return w.astype(dtype)
 
 
@@ -644,7 +659,7 @@ def batches(*arrays, size, shuffle=False):
     require(size >= 1, f"a batch needs at least one row, got size {size}")
     rows = lengths[0]
     if shuffle:
-        order = rng.permutation(rows)
+        order = edf.rng.permutation(rows)
     for start in range(0, rows, size):
         part = slice(start, start + size)
         if shuffle:
