@@ -12,6 +12,7 @@ x[:, None], stacking Concat of those, and the negative log likelihood
 
 import math
 import sys
+from functools import reduce
 
 import numpy as np
 
@@ -590,27 +591,48 @@ def places(image, size, stride):
 
 
 def pad(x, padding, fill=0):
-    """Return a copy of x (B, C, H, W) with so many pixels more on all sides."""
-    around = (0, 0), (0, 0), (padding, padding), (padding, padding)
-    return np.pad(x, around, constant_values=fill)
-
-
-def windows(x, size, stride, padding, fill=0):
-    """Return all windows of images: (B, C, H, W) -> (B, C, kh kw, H', W')."""
+    """Return x (B, C, H, W) with so many pixels more on all sides."""
     require(x.ndim == 4, "x must be images (B, C, H, W): x[:, None] gives "
             "images of one channel that axis")
     require(padding >= 0, f"padding must be 0 or more, got {padding}")
-    image = pad(x, padding, fill)
-    return np.stack([image[at] for at in places(image, size, stride)], axis=2)
+    if padding == 0:
+        return x
+    (b, c, h, w), p = x.shape, padding
+    image = np.full_like(x, fill, shape=(b, c, h + 2 * p, w + 2 * p))
+    image[:, :, p:p + h, p:p + w] = x
+    return image
+
+
+def batch_last(x):
+    """Return a view with the first axis as the last."""
+    return x.transpose(*range(1, x.ndim), 0)
+
+
+def batch_first(x):
+    """Return a view with the last axis as the first."""
+    return x.transpose(-1, *range(x.ndim - 1))
+
+
+def windows(x, size, stride, padding):
+    """Return all windows of images: (B, C, H, W) -> (B, C, kh kw, H', W').
+
+    In memory the batch comes last: NumPy is fast along the last axis if it is
+    long, and rows of windows are short.  What is computed from it inherits that.
+    """
+    x = np.ascontiguousarray(batch_last(x))                 # (C, H, W, B)
+    image = pad(batch_first(x), padding)
+    cut = [batch_last(image[at]) for at in places(image, size, stride)]
+    return batch_first(np.stack(cut, axis=1))               # (C, kh kw, H', W', B)
 
 
 def add_windows(cut, x, size, stride, padding):
     """Add windows at their places in images like x: the reverse of windows."""
-    image = pad(np.zeros_like(x), padding)
+    (b, c, h, w), p = x.shape, padding
+    shape = b, c, h + 2 * p, w + 2 * p
+    image = np.zeros_like(cut[:, :, 0], shape=shape)        # in memory like cut
     for i, at in enumerate(places(image, size, stride)):
         image[at] += cut[:, :, i]
-    h, w = x.shape[2:]
-    return image[:, :, padding:padding + h, padding:padding + w]
+    return image[:, :, p:p + h, p:p + w]
 
 
 class Conv2d(Component):
@@ -628,19 +650,22 @@ class Conv2d(Component):
         cut = windows(x, w.shape[2:], stride, padding)
         require(x.shape[1] == w.shape[1], "x and w differ in channels (axis 1)")
         require(b.shape == w.shape[:1], f"b must have shape {w.shape[:1]}")
-        self.cut = cut.reshape(len(x), w[0].size, -1)           # (B, C kh kw, H' W')
-        y = w.reshape(len(w), -1) @ self.cut + b[:, None]       # (O, C kh kw) @ (B, C kh kw, H' W')
-        return y.reshape(len(x), len(w), *cut.shape[3:])        # -> (B, O, H', W')
+        cut = batch_last(cut)                                   # (C, kh kw, H', W', B)
+        self.cut = cut.reshape(w[0].size, -1)                   # (C kh kw, H' W' B)
+        y = w.reshape(len(w), -1) @ self.cut + b[:, None]       # (O, H' W' B) + (O, 1)
+        return batch_first(y.reshape(-1, *cut.shape[2:]))       # -> (B, O, H', W')
 
     def dx(self, dy, x, w, b, stride, padding):
-        dy_rows = dy.reshape(*dy.shape[:2], -1)                 # (B, O, H' W')
-        cut = w.reshape(len(w), -1).T @ dy_rows                 # -> (B, C kh kw, H' W')
-        cut = cut.reshape(*x.shape[:2], -1, *dy.shape[2:])      # -> (B, C, kh kw, H', W')
+        dy_rows = batch_last(dy).reshape(len(w), -1)            # (O, H' W' B)
+        cut = w.reshape(len(w), -1).T @ dy_rows                 # -> (C kh kw, H' W' B)
+        cut = cut.reshape(x.shape[1], -1, *dy.shape[2:], len(x))
+        cut = batch_first(cut)                                  # -> (B, C, kh kw, H', W')
         return add_windows(cut, x, w.shape[2:], stride, padding)
 
     def dw(self, dy, x, w, b, stride, padding):
-        dy_rows = dy.reshape(*dy.shape[:2], -1)                 # (B, O, H' W')
-        return (dy_rows @ self.cut.swapaxes(1, 2)).sum(axis=0).reshape(w.shape)
+        dy_rows = batch_last(dy).reshape(len(w), -1)            # (O, H' W' B)
+        dw = self.cut @ dy_rows.T               # BLAS takes longer for its transpose
+        return dw.T.reshape(w.shape)                            # (C kh kw, O) -> w.shape
 
     def db(self, dy, x, w, b, stride, padding):
         return dy.sum(axis=(0, 2, 3))                           # (B, O, H', W') -> (O,)
@@ -657,13 +682,14 @@ class MaxPool2d(Component):
 
     def f(self, x, size, stride=None, padding=0):
         require(padding <= size // 2, "padding may be half of the size at most")
-        self.cut = windows(x, (size, size), stride, padding, fill=-np.inf)
-        return self.cut.max(axis=2)     # (B, C, kh kw, H', W') -> (B, C, H', W')
+        self.image = pad(x, padding, fill=-np.inf)
+        self.places = places(self.image, (size, size), stride)
+        return reduce(np.maximum, [self.image[at] for at in self.places])
 
     def dx(self, dy, x, size, stride, padding):
-        largest = self.cut == self.value[:, :, None]
-        share = dy / largest.sum(axis=2, dtype=dy.dtype)
-        cut = share[:, :, None] * largest
+        largest = np.stack([self.image[at] == self.value for at in self.places], axis=2)
+        share = dy / largest.sum(axis=2, dtype=dy.dtype)        # of each that is the largest
+        cut = share[:, :, None] * largest                       # (B, C, kh kw, H', W')
         return add_windows(cut, x, (size, size), stride, padding)
 
 
