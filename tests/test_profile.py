@@ -1,0 +1,87 @@
+"""The table of times: what it names, and that it leaves the graph as a run does."""
+
+import re
+
+import numpy as np
+import pytest
+
+import edf
+import edf_profile
+from edf import Affine, Conv2d, Input, MatMul, Param, Reshape, Sigmoid, SoftmaxCrossEntropy
+
+
+def network():
+    draw = np.random.default_rng(0)
+    x, labels = Input(draw.normal(size=(5, 2, 6, 6))), Input([0, 2, 1, 1, 0])
+    maps = Conv2d(x, Param(draw.normal(size=(3, 2, 3, 3))), Param(draw.normal(size=3)), stride=2)
+    maps = Conv2d(Sigmoid(maps), Param(draw.normal(size=(4, 3, 2, 2))), Param(np.zeros(4)))
+    hidden = MatMul(Reshape(maps, (-1, 4)), Param(draw.normal(size=(4, 6))))
+    scores = Affine(Sigmoid(hidden), Param(draw.normal(size=(6, 3))), Param(draw.normal(size=3)))
+    return SoftmaxCrossEntropy(scores, labels)
+
+
+def test_the_table_has_a_line_for_each_function_and_adds_up():
+    loss = network()
+    lines = str(edf_profile.profile(loss, steps=3)).splitlines()
+    names = [str(edf.label(node)) for node in edf.components if node.inputs]
+    assert [line.split()[0] for line in lines] == ["component", *names, "total"]
+    numbers = [[float(text) for text in re.findall(r" (\d+\.\d)\b", line)] for line in lines[1:]]
+    total = numbers.pop()
+    for column in 0, 1:
+        assert total[column] == pytest.approx(sum(row[column] for row in numbers), abs=1)
+    with_floor = [name for name, row in zip(names, numbers) if len(row) == 3]
+    assert [name.split("[")[0] for name in with_floor] == ["Conv2d", "Conv2d", "MatMul", "Affine"]
+    assert total[2] == pytest.approx(sum(row[2] for row in numbers if len(row) == 3), abs=1)
+    assert re.search(r" 100%  +\d+\.\d, \d+% of it$", lines[-1])
+
+
+def test_the_products_are_those_of_the_formulas(float64):
+    loss = network()
+    edf.forward()
+    edf.backward(loss)
+    for node in edf.components:
+        results = [a @ b for a, b in edf_profile.products(node)]
+        if isinstance(node, Affine):
+            value, dx, dw = results
+            np.testing.assert_allclose(value + node.b.value, node.value)
+            np.testing.assert_allclose(dx, node.x.grad)
+            np.testing.assert_allclose(dw, node.w.grad)
+        elif isinstance(node, MatMul):
+            np.testing.assert_allclose(results[0], node.value)
+            np.testing.assert_allclose(results[2], node.b.grad)
+        elif isinstance(node, Conv2d):
+            kernels = node.w.value
+            dw, more = results[1], results[2:]
+            np.testing.assert_allclose(dw.reshape(kernels.shape), node.w.grad)
+            assert len(more) == node.x.needs_grad       # nothing goes into an Input
+        else:
+            assert results == []
+
+
+def test_the_graph_is_afterwards_as_after_a_run():
+    loss = network()
+    edf_profile.profile(loss, steps=2)
+    assert not any({"forward", "backward"} & set(vars(node)) for node in edf.components)
+    value, grads = loss.value.copy(), [param.grad.copy() for param in edf.params]
+    edf.forward()
+    edf.backward(loss)
+    np.testing.assert_array_equal(loss.value, value)
+    for param, grad in zip(edf.params, grads):
+        np.testing.assert_array_equal(param.grad, grad)
+
+
+def test_an_error_leaves_no_clock_behind(monkeypatch):
+    loss = network()
+    runs = []
+
+    def fail(self, dy, x):
+        runs.append(1)
+        if len(runs) > 4:
+            raise ValueError("now")
+        return dy
+    monkeypatch.setattr(Sigmoid, "dx", fail)
+    with pytest.raises(ValueError, match="now"):
+        edf_profile.profile(loss)
+    assert not any({"forward", "backward"} & set(vars(node)) for node in edf.components)
+    with pytest.raises(TypeError, match="the loss"):
+        edf_profile.profile(None)
