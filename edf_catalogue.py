@@ -687,10 +687,15 @@ class MaxPool2d(Component):
         return reduce(np.maximum, [self.image[at] for at in self.places])
 
     def dx(self, dy, x, size, stride, padding):
-        largest = np.stack([self.image[at] == self.value for at in self.places], axis=2)
-        share = dy / largest.sum(axis=2, dtype=dy.dtype)        # of each that is the largest
-        cut = share[:, :, None] * largest                       # (B, C, kh kw, H', W')
-        return add_windows(cut, x, (size, size), stride, padding)
+        largest = [(self.image[at] == self.value).astype(dy.dtype)
+                   for at in self.places]               # each (B, C, H', W')
+        count = sum(largest)
+        share = np.divide(dy, count, out=count)         # in memory like x
+        image = np.zeros_like(self.image)
+        for at, is_largest in zip(self.places, largest):
+            image[at] += share * is_largest
+        (h, w), p = x.shape[2:], padding
+        return image[:, :, p:p + h, p:p + w]
 
 
 class AvgPool2d(Component):
