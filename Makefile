@@ -3,6 +3,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 GRADER := .venv-nbgrader/bin
+BENCH := .venv-bench/bin
 PIP := python -m pip install -q --disable-pip-version-check
 
 help:
@@ -12,6 +13,8 @@ help:
 	@echo "make test-browser  run the notebooks in JupyterLab in a real browser (needs Chromium)"
 	@echo "make test-grading  test the release and the grading of the problem set"
 	@echo "make lint          check the style of the code"
+	@echo "make bench         time EDF beside other frameworks, some 15 minutes: build/bench/"
+	@echo "make bench-quick   three of the workloads, about a minute"
 	@echo "make student       build ps1.ipynb from course/ps1.py, and run it"
 	@echo "make solutions     build and run it with the answers, in build/"
 	@echo "make release       build it in nbgrader's format, in build/release/"
@@ -47,8 +50,15 @@ grade: .venv-nbgrader/ready
 	@test -n "$(SUBMISSIONS)" || { echo "usage: make grade SUBMISSIONS=folder"; exit 2; }
 	$(GRADER)/python course/grade.py grade "$(SUBMISSIONS)" $(OPTIONS)
 
+bench: .venv-bench/ready
+	$(BENCH)/python benchmarks/run.py $(OPTIONS)
+	$(BENCH)/python benchmarks/scaling.py
+
+bench-quick: .venv-bench/ready
+	$(BENCH)/python benchmarks/run.py --quick $(OPTIONS)
+
 clean:
-	rm -rf .venv .venv-nbgrader build
+	rm -rf .venv .venv-nbgrader .venv-bench build
 
 .venv/user: requirements.txt
 	$(PYTHON) -m venv .venv
@@ -64,4 +74,10 @@ clean:
 	$(GRADER)/$(PIP) -r requirements-grading.txt
 	@touch $@
 
-.PHONY: help ps1 notebook test test-browser test-grading lint student solutions release grade clean
+.venv-bench/ready: requirements-bench.txt
+	$(PYTHON) -m venv .venv-bench
+	$(BENCH)/$(PIP) -r requirements-bench.txt
+	@touch $@
+
+.PHONY: help ps1 notebook test test-browser test-grading lint student solutions release grade \
+	bench bench-quick clean

@@ -91,7 +91,7 @@ def backward(loss):
                         "want the gradient of")
     for component in components:
         component.grad = None
-    loss.grad = np.full(loss.value.shape, 1 / loss.value.size, dtype)
+    loss.grad = np.full_like(loss.value, 1 / loss.value.size, dtype)
     for component in reversed(components):
         if component.grad is not None:
             component.backward()

@@ -1,0 +1,290 @@
+"""Time one training step of EDF, of other frameworks, and of the matrix products alone.
+
+Each runs in a process of its own, with the number of threads set before it is imported.  They
+take turns in rounds, one at a time; what is reported is the median over the rounds.  Before that,
+all gradients of each are compared with EDF's.  See benchmarks/README.md.
+"""
+import json
+import multiprocessing
+import os
+import platform
+import statistics
+import sys
+import time
+from argparse import ArgumentDefaultsHelpFormatter, ArgumentParser
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+from peers import PEERS, TASKS, environment, work
+
+TARGETS = {     # task: PyTorch / EDF at least, JAX / EDF at least, EDF / floor at most
+    "W1": (2.0, 1.2, 1.9), "W2": (1.9, 1.2, 1.45), "W3": (1.6, 0.85, 1.45),
+    "W4": (2.0, 0.85, 1.9), "W5": (1.7, 0.95, 2.1), "W6": (2.0, 1.2, 2.4),
+    "C1": (1 / 3, None, None), "C2": (1 / 3, None, None), "P1": (1 / 3, None, None)}
+TOLERANCE = 1e-4    # of the largest entry of each gradient: what float32 leaves after 12 layers
+DRIFT = 1e-2        # of the length of the way that each parameter went in three steps
+DISTURBED = 0.25    # cores that other processes used during a turn
+OUT = Path(__file__).resolve().parent.parent / "build" / "bench"
+
+
+class Worker:
+    """A process that runs one framework."""
+
+    def __init__(self, name, threads):
+        self.name = name
+        os.environ.update(environment(threads))     # the process inherits it
+        context = multiprocessing.get_context("spawn")
+        self.pipe, other = context.Pipe()
+        self.process = context.Process(target=work, args=(other, name), daemon=True)
+        self.process.start()
+        other.close()
+
+    def ask(self, *request):
+        """Return the answer to a request, and the reason if there is none."""
+        try:
+            self.pipe.send(request)
+            return self.pipe.recv()
+        except (EOFError, BrokenPipeError):
+            return None, "failed: its process ended"
+
+
+def differs(mine, theirs, scales, tolerance):
+    """Return what is wrong with these arrays, each compared with mine on its scale, or None."""
+    for i, (a, b, scale) in enumerate(zip(mine, theirs, scales)):
+        if a.shape != b.shape or b.dtype != np.float32:
+            return f"parameter {i}: {b.dtype} {b.shape} in place of float32 {a.shape}"
+        error = np.abs(a - b).max() / max(scale, 1e-30)
+        if not error <= tolerance:
+            return f"parameter {i}: off by {error:.1e} of the scale"
+    return None if len(mine) == len(theirs) else "another number of parameters"
+
+
+def agree(task, workers):
+    """Build a task in all workers; return those that agree with EDF, and what the others say."""
+    edf = workers[0]
+    grads, error = edf.ask("build", task)
+    assert error is None, error
+    params, _ = edf.ask("moved", task, 3)
+    start = TASKS[task].start
+    ready, notes = [edf], {}
+    for worker in workers[1:]:
+        theirs, error = worker.ask("build", task)
+        if theirs is not None:
+            scales = [np.abs(g).max() for g in grads]
+            error = differs(grads, theirs, scales, TOLERANCE)
+            error = error and "gradients disagree: " + error
+        if theirs is not None and not error and TASKS[task].optimiser:
+            moved, error = worker.ask("moved", task, 3)
+            scales = [np.linalg.norm(p - q) for p, q in zip(params, start)]
+            error = error or differs(params, moved, scales, DRIFT)
+            error = error and "after three steps, " + error
+        if error:
+            notes[worker.name] = error
+        else:
+            ready.append(worker)
+    return ready, notes
+
+
+def race(task, workers, rounds, seconds):
+    """Return {name: figures} of the workers, which take turns of so many seconds in each round."""
+    counts, turns = {}, {worker.name: [] for worker in workers}
+    for worker in workers:      # this warms up too: what compiles has compiled then
+        count = 3
+        for _ in range(3):
+            turn, error = worker.ask("turn", task, count)
+            count = max(3, int(seconds / turn[0])) if turn else count
+        counts[worker.name] = count
+    for i in range(rounds):
+        first = i % len(workers)            # nobody always follows the same one
+        for worker in workers[first:] + workers[:first]:
+            for _ in range(3):              # a disturbed turn is repeated, twice at most
+                time.sleep(0.05)            # until the threads of the last one sleep
+                turn, error = worker.ask("turn", task, counts[worker.name])
+                if not turn or not disturbed(turn):
+                    break
+            if turn:
+                turns[worker.name].append(turn)
+    return {name: summary(turns) for name, turns in turns.items() if turns}
+
+
+def disturbed(turn):
+    """Return whether other processes used more than DISTURBED cores during a turn."""
+    return turn[2] is not None and turn[2] > DISTURBED
+
+
+def summary(turns):
+    """Return median and quartiles in microseconds, cores used, and the share of disturbed turns."""
+    steps, cores, others = zip(*turns)
+    quartiles = np.percentile(steps, [50, 25, 75]) * 1e6
+    return {**dict(zip(["median", "low", "high"], map(float, quartiles))), "turns": len(turns),
+            "cores": statistics.median(cores), "disturbed": sum(map(disturbed, turns)) / len(turns)}
+
+
+def session(tasks, names, threads, rounds, seconds):
+    """Return the results of all tasks with so many threads, and the versions of the frameworks."""
+    everyone = [Worker(name, threads) for name in names]
+    workers, versions, results = [], {}, {}
+    for worker in everyone:
+        versions[worker.name], error = worker.ask("version")
+        workers += [worker] * (not error)
+    for task in tasks:
+        ready, notes = agree(task, workers)
+        agreed = [worker.name for worker in ready if worker.name not in ("EDF", "floor")]
+        print(f"{task}, {threads} threads: gradients agree with EDF's: "
+              f"{', '.join(agreed) or 'nobody to compare'}", flush=True)
+        for name, note in notes.items():
+            print(f"    without {name}: {note}", flush=True)
+        results[task] = {"figures": race(task, ready, rounds, seconds), "notes": notes}
+        for worker in workers:
+            worker.ask("drop", task)
+    for worker in everyone:
+        worker.process.terminate()
+    return results, versions
+
+
+def machine():
+    """Return what the figures depend on: processor, system, NumPy and its BLAS, load."""
+    model = platform.processor() or platform.machine()
+    if os.path.exists("/proc/cpuinfo"):
+        with open("/proc/cpuinfo") as file:
+            model = next((line.split(":")[1].strip() for line in file if "model name" in line),
+                         model)
+    blas = np.show_config(mode="dicts")["Build Dependencies"]["blas"]
+    core = os.environ.get("OPENBLAS_CORETYPE", "detected by itself")
+    try:
+        from threadpoolctl import threadpool_info
+        core = next((info["architecture"] for info in threadpool_info()
+                     if info["user_api"] == "blas" and "architecture" in info), core)
+    except ImportError:
+        pass
+    load = ", ".join(f"{load:.2f}" for load in os.getloadavg()) if hasattr(os, "getloadavg") else ""
+    return {"date": str(date.today()), "processor": f"{model}, {os.cpu_count()} cores",
+            "system": platform.platform(terse=True), "Python": platform.python_version(),
+            "NumPy": np.__version__, "BLAS": f"{blas['name']} {blas['version']}, kernels: {core}",
+            "load before": load}
+
+
+def ratios(figures):
+    """Return PyTorch / EDF, JAX / EDF and EDF / floor, None where one of the two is missing."""
+    def over(a, b):
+        return figures[a]["median"] / figures[b]["median"] if {a, b} <= figures.keys() else None
+
+    return over("PyTorch", "EDF"), over("JAX", "EDF"), over("EDF", "floor")
+
+
+def judged(ratio, target, lowest):
+    """Return a ratio with its target, bold if it is met."""
+    if ratio is None:
+        return ""
+    if target is None:
+        return f"{ratio:.2f}"
+    text = f"{ratio:.2f} ({'>=' if lowest else '<='} {target:.2f})"
+    return f"**{text}**" if (ratio >= target) == lowest else text
+
+
+def report(results, versions, facts):
+    """Return the tables, in Markdown."""
+    absent = [name for name, version in versions.items() if version is None]
+    names = [name for name in versions if name not in absent]
+    lines = ["; ".join(f"{name}: {value}" for name, value in facts.items()) + ".", "",
+             "Versions: " + ", ".join(f"{name} {versions[name]}" for name in names
+                                      if name not in ("EDF", "floor"))
+             + ". Not installed: " + (", ".join(absent) or "none") + ".", ""]
+    used = [task for task in TASKS if any(task in tasks for tasks in results.values())]
+    lines += [f"- {task}: {TASKS[task].text}" for task in used]
+    for threads, tasks in results.items():
+        lines += ["", f"Microseconds for a step, {threads} thread{'s' * (threads != 1)}: median "
+                  "(quartiles over the rounds)", "", "| | " + " | ".join(names) + " |",
+                  "|---" * (len(names) + 1) + "|"]
+        for task, result in tasks.items():
+            cells = [cell(result["figures"].get(name)) for name in names]
+            lines.append(f"| {task} | " + " | ".join(cells) + " |")
+        cores = {name: [result["figures"][name]["cores"] for result in tasks.values()
+                        if name in result["figures"]] for name in names}
+        lines += ["", "Cores that each used (median): " + ", ".join(
+            f"{name} {statistics.median(used):.2f}" for name, used in cores.items() if used) + "."]
+        lines += ["", f"Ratios, {threads} thread{'s' * (threads != 1)}; bold: the target is met",
+                  "", "| | PyTorch / EDF | JAX / EDF | EDF / floor |", "|---|---|---|---|"]
+        for task, result in tasks.items():
+            values = zip(ratios(result["figures"]), TARGETS[task], [True, True, False])
+            lines.append(f"| {task} | " + " | ".join(judged(*value) for value in values) + " |")
+    notes = {}
+    for tasks in results.values():
+        for task, result in tasks.items():
+            for name, note in result["notes"].items():
+                notes.setdefault(f"without {name}: {note}", {})[task] = None
+    lines += [""] + [f"- {', '.join(tasks)} {note}" for note, tasks in notes.items()]
+    lines += ["", f"! : in more than a quarter of its turns other processes used more than "
+              f"{DISTURBED} cores.", ""]
+    return "\n".join(lines)
+
+
+def cell(figure):
+    """Return the text of one figure."""
+    if figure is None:
+        return "-"
+    mark = " !" if figure["disturbed"] > 0.25 else ""
+    return "{:.0f} ({:.0f}-{:.0f})".format(*(figure[k] for k in ("median", "low", "high"))) + mark
+
+
+def plot(results, path):
+    """Draw the medians, on a logarithmic axis, with the quartiles as bars."""
+    from matplotlib.figure import Figure
+    figure = Figure(figsize=(11, 3.2 * len(results)), layout="constrained")
+    panels = figure.subplots(len(results), squeeze=False)[:, 0]
+    for axes, (threads, tasks) in zip(panels, results.items()):
+        for i, name in enumerate(PEERS):
+            shown = [(j, result["figures"][name]) for j, result in enumerate(tasks.values())
+                     if name in result["figures"]]
+            if shown:
+                at = [j + 0.1 * (i - len(PEERS) / 2) for j, _ in shown]
+                median, low, high = (np.array([f[k] for _, f in shown])
+                                     for k in ("median", "low", "high"))
+                axes.errorbar(at, median, [median - low, high - median], fmt="k_" if
+                              name == "floor" else "o", markersize=6, capsize=2, label=name)
+        axes.set(yscale="log", ylabel="microseconds for a step", xticks=range(len(tasks)),
+                 xticklabels=tasks, title=f"{threads} thread{'s' * (threads != 1)}")
+        axes.grid(axis="y", which="both", alpha=0.3)
+        axes.legend(ncols=2, fontsize="small", loc="center left", bbox_to_anchor=(1, 0.5))
+    figure.savefig(path, dpi=120)
+
+
+def main():
+    parser = ArgumentParser(description=__doc__, formatter_class=ArgumentDefaultsHelpFormatter)
+    option = parser.add_argument
+    option("--quick", action="store_true", help="W1, W2 and W4, 4 rounds of short turns; without "
+           "tinygrad, which takes long to compile")
+    option("--tasks", default="W1,W2,W3,W4,W5,W6,C1,C2,P1", help="which workloads")
+    option("--peers", default=",".join(PEERS), help="which frameworks; EDF is always there")
+    option("--threads", default="1,2", help="numbers of threads")
+    option("--rounds", type=int, default=15, help="turns of each framework")
+    option("--seconds", type=float, default=0.25, help="length of a turn, about")
+    option("--out", type=Path, default=OUT, help="folder for table.md, times.png, results.json")
+    options = parser.parse_args()
+    if options.quick:
+        options.tasks, options.rounds, options.seconds = "W1,W2,W4", 4, 0.1
+        options.peers = options.peers.replace(",tinygrad", "")
+    names = ["EDF"] + [name for name in options.peers.split(",") if name != "EDF"]
+    unknown = [name for name in names + options.tasks.split(",") if name not in {**PEERS, **TASKS}]
+    if unknown:
+        sys.exit(f"unknown: {', '.join(unknown)}; there are {', '.join({**TASKS, **PEERS})}")
+    facts, results = machine(), {}
+    for threads in map(int, options.threads.split(",")):
+        results[threads], versions = session(options.tasks.split(","), names, threads,
+                                             options.rounds, options.seconds)
+    options.out.mkdir(parents=True, exist_ok=True)
+    text = report(results, versions, facts)
+    (options.out / "table.md").write_text(text)
+    everything = {"facts": facts, "versions": versions, "results": results}
+    (options.out / "results.json").write_text(json.dumps(everything, indent=1))
+    print("\n" + text)
+    try:
+        plot(results, options.out / "times.png")
+    except ImportError:
+        print("no plot: matplotlib is not installed")
+    print(f"written to {options.out}")
+
+
+if __name__ == "__main__":
+    main()
