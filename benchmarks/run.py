@@ -121,7 +121,7 @@ def summary(turns):
             "cores": statistics.median(cores), "disturbed": sum(map(disturbed, turns)) / len(turns)}
 
 
-def session(tasks, names, threads, rounds, seconds):
+def compare(tasks, names, threads, rounds, seconds):
     """Return the results of all tasks with so many threads, and the versions of the frameworks."""
     everyone = [Worker(name, threads) for name in names]
     workers, versions, results = [], {}, {}
@@ -271,7 +271,7 @@ def main():
         sys.exit(f"unknown: {', '.join(unknown)}; there are {', '.join({**TASKS, **PEERS})}")
     facts, results = machine(), {}
     for threads in map(int, options.threads.split(",")):
-        results[threads], versions = session(options.tasks.split(","), names, threads,
+        results[threads], versions = compare(options.tasks.split(","), names, threads,
                                              options.rounds, options.seconds)
     options.out.mkdir(parents=True, exist_ok=True)
     text = report(results, versions, facts)
