@@ -423,7 +423,8 @@ def evaluating():
         training = before
 
 
-# edf.rng is the source of every random number.
+# edf.rng is the source of every random number.  It is asked for as users do, by
+# way of the module, so that it can be made then.
 
 edf = sys.modules[__name__]
 

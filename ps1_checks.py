@@ -96,7 +96,7 @@ def explain(error):
     if isinstance(error, SyntaxError):
         words = [f"{type(error).__name__}: {error.msg}, line {error.lineno} of the cell: "
                  f"{(error.text or '').strip()}"]
-    return ", ".join(text.splitlines()[0] for text in words)
+    return ", ".join(text.partition("\n")[0] for text in words)
 
 
 def score_sheet(leave_out=()):
@@ -1016,25 +1016,24 @@ def suspect_layer_test(layer):
     return value_and_gradient(node, [[12, 24], [9.5, 18], [13, 25], [9.5, 17]])
 
 
-def suspect_matmul_test(product):
+def check_squares(product):
+    """Check the gradients of a product of (3, 3) matrices, where all shapes fit."""
     rng = np.random.default_rng(0)
-    square = product(edf.Param(rng.normal(size=(3, 3))), edf.Param(rng.normal(size=(3, 3))))
-    require_return(square, edf.Component)
-    edf.forward()
-    edf.check_gradients(square)                     # here the shapes of all products fit
+    node = product(edf.Param(rng.normal(size=(3, 3))), edf.Param(rng.normal(size=(3, 3))))
+    require_return(node, edf.Component)
+    edf.check_gradients(node)
     edf.clear()
+
+
+def suspect_matmul_test(product):
+    check_squares(product)
     return value_and_gradient(product(edf.Param([[1, 0, 2], [0, 1, -1], [3, 1, 0], [-1, 2, 1]]),
                                       edf.Param([[1, 2], [0, -1], [0.5, 1]])),
                               [[2, 4], [-0.5, -2], [3, 5], [-0.5, -3]])
 
 
 def suspect_similarity_test(similarity):
-    rng = np.random.default_rng(0)
-    square = similarity(edf.Param(rng.normal(size=(3, 3))), edf.Param(rng.normal(size=(3, 3))))
-    require_return(square, edf.Component)
-    edf.forward()
-    edf.check_gradients(square)                     # here the shapes of all products fit
-    edf.clear()
+    check_squares(similarity)
     return value_and_gradient(similarity(edf.Param([[1, 0, 2], [0, 1, -1]]), edf.Param(
         [[1, 2, 0.5], [0, -1, 1], [3, 1, 0], [-1, 2, 1]])), [[2, 2, 3, 1], [1.5, -2, 1, 1]])
 

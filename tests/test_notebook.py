@@ -65,15 +65,21 @@ def printed(notebook):
     return "".join(output.get("text", "") for cell in code(notebook) for output in cell.outputs)
 
 
-def sections(notebook):
-    """Return the code cells of each section, {number: [source]}."""
+def by_section(notebook):
+    """Return the code cells of each section, {number: [cell]}."""
     parts, number = {}, 0
     for cell in notebook.cells:
         if heading := tool.HEADING.match(cell.source):
             number = int(heading[1])
         if cell.cell_type == "code":
-            parts.setdefault(number, []).append(cell.source)
+            parts.setdefault(number, []).append(cell)
     return parts
+
+
+def sections(notebook):
+    """Return the code of each section, {number: [source]}."""
+    return {number: [cell.source for cell in cells]
+            for number, cells in by_section(notebook).items()}
 
 
 def run_here(cells, namespace):
@@ -137,13 +143,7 @@ def test_the_committed_notebook_was_run_from_top_to_bottom_without_a_complaint(c
 @pytest.fixture(scope="module")
 def said(committed):
     """What each section printed when the committed notebook was run: {number: text}."""
-    texts, number = {}, 0
-    for cell in committed.cells:
-        if heading := tool.HEADING.match(cell.source):
-            number = int(heading[1])
-        if cell.cell_type == "code":
-            texts[number] = texts.get(number, "") + printed({"cells": [cell]})
-    return texts
+    return {number: printed({"cells": cells}) for number, cells in by_section(committed).items()}
 
 
 def numbers(pattern, text):
