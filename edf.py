@@ -31,17 +31,19 @@ input of a layer, H at its output, K classes; M and N where none of these is
 meant.  In formulas x, w, b are values, y is the result, and dy is the gradient
 of the mean of the loss with respect to y: an array of the shape of y.
 
-The components beyond the first are in edf_catalogue.py, check_gradients is in
-edf_check.py: both are names of this module like the others.  What only serves
-to refuse wrong use and to word the errors (require, facts and their like)
-stands in the last section.
+The components beyond the first are in edf_catalogue.py, check_gradients and
+debugging are in edf_check.py: all are names of this module like the others.
+What only serves to refuse wrong use and to word the errors (require, facts and
+their like) stands in the last section.
 """
 
+import functools
 import inspect
 import linecache
 import math
 import numbers
 import os
+import re
 import sys
 from contextlib import contextmanager
 
@@ -67,7 +69,9 @@ def forward():
     """Set the value of every component, in the order of the list.
 
     The inputs of a component stand before it: they had to exist to build it.
+    Raises TypeError if the graph is empty.
     """
+    require_graph()
     for component in components:
         component.forward()
 
@@ -80,18 +84,13 @@ def backward(loss):
     the loss, and of Inputs, grad stays None.  Call it before a value changes.
 
     Raises TypeError if the loss is not in the graph, has no value yet, or does
-    not depend on any Param, ValueError if it is an empty array.
+    not depend on any Param, or if an Input or a Param was set since forward();
+    ValueError if it is an empty array.
     """
-    require_member(loss, "the loss")
-    if loss.value is None:
-        raise TypeError(f"{loss} has no value yet: call forward() first")
-    require(loss.value.size, f"{loss} is an empty array, which has no mean")
-    if not loss.needs_grad:
-        raise TypeError(f"{loss} depends on no Param: make a Param of what you "
-                        "want the gradient of")
+    require_loss(loss)
     for component in components:
         component.grad = None
-    loss.grad = np.full_like(loss.value, 1 / loss.value.size, dtype)
+    loss.grad = as_real(np.full_like(loss.value, 1 / loss.value.size, dtype))
     for component in reversed(components):
         if component.grad is not None:
             component.backward()
@@ -126,8 +125,10 @@ class Component:
     value = None        # set by forward()
     grad = None         # set by backward(loss), of the shape of value
     needs_grad = False  # is it a Param, or does it depend on one?
+    changed = False     # an Input or a Param: was it set since forward()?
     arguments = {}      # {name: argument of f}, inputs and options
     inputs = ()         # those of the arguments that are components
+    slots = ()          # arguments as pairs, with None in place of an option
     number = -1         # its place in components, once it is there
     built = None        # where: a path and a line
     name = None         # "Affine[3]": what components[3] is called
@@ -137,6 +138,8 @@ class Component:
         cls.signature = inspect.signature(cls.f.__get__(0))     # without self
         if cls.__init__ is Component.__init__:
             cls.__signature__ = cls.signature           # for help()
+        if cls.__module__ != __name__:
+            guard(cls)
 
     def __init__(self, *args, **options):
         self.arguments = bind(self, args, options)
@@ -149,6 +152,8 @@ class Component:
                 node.name = node.name or f"{self.name}.{name}"
                 if hasattr(self, "d" + name):
                     node.real_for = self.name           # an Input checks that
+        self.slots = [(name, node if isinstance(node, Component) else None)
+                      for name, node in self.arguments.items()]
         self.needs_grad = any(node.needs_grad for node in self.inputs)
         self.built = caller(self)
         components.append(self)
@@ -159,14 +164,13 @@ class Component:
 
     def values(self):
         """Return what f gets: the values of the inputs, and the options."""
-        return [a.value if isinstance(a, Component) else getattr(self, name)
-                for name, a in self.arguments.items()]
+        return [getattr(self, name) if node is None else node.value
+                for name, node in self.slots]
 
     def forward(self):
         """Set value to f of the values of the inputs."""
-        values = self.values()
         try:
-            self.value = as_real(self.f(*values))
+            self.value = as_real(self.f(*self.values()))
         except Exception as error:
             error.add_note(facts(self, "f"))
             raise
@@ -177,8 +181,8 @@ class Component:
         The method of an input that needs no gradient is never called.
         """
         values = self.values()
-        for name, node in self.arguments.items():
-            if isinstance(node, Component) and node.needs_grad:
+        for name, node in self.slots:
+            if node is not None and node.needs_grad:
                 try:
                     dx = derivative(self, name)
                     node.add_grad(dx(self.grad, *values))
@@ -232,10 +236,11 @@ class Input(Component):
         require_numbers(array, "an Input")
         if array.dtype.kind == "f":
             array = array.astype(dtype, copy=False)
-        self._value = array
+        self._value, self.changed = array, True
 
     def forward(self):
         """Check that there is a value, of the right kind."""
+        self.changed = False
         if self.value is None:
             raise TypeError("an Input has no value: set .value before forward()"
                             "\n" + facts(self, "forward"))
@@ -272,9 +277,10 @@ class Param(Component):
             require(array.shape == self._value.shape, f"a Param of shape "
                     f"{self._value.shape} cannot take shape {array.shape}")
             self._value = array
+        self.changed = True
 
     def forward(self):
-        pass
+        self.changed = False
 
 
 # =============================================================================
@@ -501,13 +507,14 @@ class Optimiser:
     def step(self):
         """Move every Param that has a gradient; TypeError if none has one."""
         for param in learned():
-            grad = param.grad
+            grad, value = param.grad, param.value       # value changes in place
             if self.decay_apart:
-                param.value *= 1 - self.lr * self.weight_decay
+                value *= 1 - self.lr * self.weight_decay
             elif self.weight_decay:
-                grad = grad + self.weight_decay * param.value
+                grad = grad + self.weight_decay * value
             kept = self.memory.setdefault(param, {})
-            param.value -= self.lr * self.direction(grad, kept)
+            value -= self.lr * self.direction(grad, kept)
+            param.changed = True
 
     def direction(self, grad, kept):
         """Return d for this gradient; `kept` is a dict for the next steps."""
@@ -813,6 +820,27 @@ def require_member(node, role):
                         f"graph of that time: build {node} again")
 
 
+def require_graph():
+    """Raise TypeError if there is no component."""
+    if not components:
+        raise TypeError("the graph is empty: build it again after clear()")
+
+
+def require_loss(loss):
+    """Raise TypeError unless backward(loss) can differentiate what it holds."""
+    require_member(loss, "the loss")
+    if loss.value is None:
+        raise TypeError(f"{loss} has no value yet: call forward() first")
+    require(loss.value.size, f"{loss} is an empty array, which has no mean")
+    if not loss.needs_grad:
+        raise TypeError(f"{loss} depends on no Param: make a Param of what you "
+                        "want the gradient of")
+    for component in components:
+        if component.changed and component.number < loss.number:
+            raise TypeError(f"{component} has changed since forward(): call "
+                            "forward() again before backward(loss)")
+
+
 def require_numbers(array, owner):
     """Raise ValueError unless an array holds numbers, and at least one."""
     if array.dtype.kind not in "fiu" or array.size == 0:
@@ -855,10 +883,40 @@ def as_real(result):
 
 def derivative(component, name):
     """Return the method d<name>, or raise NotImplementedError without one."""
-    if not hasattr(component, "d" + name):
+    method = getattr(component, "d" + name, None)
+    if method is None:
         raise NotImplementedError(f"{type(component).__name__} has to define "
                                   f"d{name}, because {name} depends on a Param")
-    return getattr(component, "d" + name)
+    return method
+
+
+def guard(kind):
+    """Hold a component's own forward and backward to what they have to do.
+
+    forward must set value to an array, backward add to the gradient of every
+    input that needs one; and errors in them say where, as errors in formulas.
+    """
+    def guarded(method):
+        @functools.wraps(method)
+        def run(self):
+            try:
+                method(self)
+                if method.__name__ == "forward":
+                    if self.value is None:
+                        raise TypeError("forward set no value")
+                    if np.asarray(self.value).dtype.kind not in "biu":
+                        self.value = as_real(self.value)
+                elif any(x.needs_grad and x.grad is None for x in self.inputs):
+                    raise TypeError("no gradient was added to an input: call "
+                                    "its add_grad")
+            except Exception as error:
+                if not hasattr(error, "__notes__"):
+                    error.add_note(facts(self, method.__name__))
+                raise
+        return run
+
+    for name in {"forward", "backward"} & vars(kind).keys():
+        setattr(kind, name, guarded(vars(kind)[name]))
 
 
 def label(component):
@@ -886,8 +944,34 @@ def facts(component, method):
     path, line = component.built
     file = "a cell" if "ipykernel" in path else os.path.basename(path)
     source = linecache.getline(path, line).strip()
-    return (f"in {method} of {component}\n"
+    return (f"in {method} of {component}\n{misfit(component)}"
             f"built at line {line} of {file}: {source}")
+
+
+def misfit(component):
+    """Return "D is 785 in x, but 784 in w\\n", or "" if nothing is at odds.
+
+    It holds the shapes of the inputs against those in the docstring, such as
+    x (B, D), w (D, H)  ->  y (B, H), if the numbers of axes are those.
+    """
+    for line in (component.__doc__ or "").splitlines():
+        lengths, odds = {}, ""
+        inputs = re.findall(r"(\w+) \(([^)]+)\)", line.partition("->")[0])
+        for name, letters in inputs:
+            letters = re.findall(r"\w+", letters)
+            node = component.arguments.get(name)
+            shape = np.shape(getattr(node, "value", None))
+            if len(letters) != len(shape):
+                break
+            for letter, length in zip(letters, shape):
+                other, first = lengths.setdefault(letter, (length, name))
+                if length != other:
+                    odds = (f"{letter} is {other} in {first}, but {length} in "
+                            f"{name}\n")
+        else:
+            if odds and "->" in line:
+                return odds
+    return ""
 
 
 def caller(component):
@@ -905,4 +989,4 @@ def caller(component):
 sys.modules.pop("edf_catalogue", None)
 sys.modules.pop("edf_check", None)
 from edf_catalogue import *  # noqa: E402, F403
-from edf_check import check_gradients  # noqa: E402, F401
+from edf_check import check_gradients, debugging  # noqa: E402, F401

@@ -217,7 +217,8 @@ check("my_prediction");
 # everything that uses it**. So when its turn comes, its own gradient is complete, and it can pass
 # it on. That is why no search through the graph is needed. The walk starts with the loss itself:
 # what is differentiated is the mean of its entries, so each of them gets the gradient 1 / their
-# number. (The lines with `require` and `raise` only refuse what makes no sense.)
+# number. (`require_graph` and `require_loss` only refuse what makes no sense, and `as_real` sees
+# to it that the numbers are of EDF's type, float32.)
 
 # %%
 print(inspect.getsource(edf.forward))
@@ -264,7 +265,8 @@ film(frames)
 # A component holds the formulas: `f` computes its value, and for every input that can be learned
 # from, a method `d<input>` turns `dy`, the gradient of the loss with respect to the component's
 # value, into the gradient with respect to that input. `backward` of a component calls these
-# methods and hands each result to `add_grad` of that input. Here is the component that networks
+# methods and hands each result to `add_grad` of that input; `slots` holds the arguments of `f` by
+# name, with `None` for those that are no components. Here is the component that networks
 # are made of. Read `f` and the shapes; section 5 derives the gradients. B is the number of
 # examples, D the numbers of each that go in, H those that come out.
 
@@ -4300,9 +4302,9 @@ for stage in "built", "after forward", "after backward":
 
 # %% [markdown]
 # **Question 15.4.** What happens to `p.grad` if you call `edf.backward(c)` a second time? If you
-# call `c.backward()` instead? And if you take a step of gradient descent and then call
-# `edf.backward(c)`, without `edf.forward()`? Predict all three, then run the first cell of this
-# section and the next one.
+# call `c.backward()` instead? Predict both, then run the first cell of this section and the next
+# one. At its end it takes a step of gradient descent and calls `edf.backward(c)` without
+# `edf.forward()`, which EDF refuses. Of what would the result be the gradient?
 
 # %%
 print("once:                 ", p.grad)
@@ -4311,17 +4313,20 @@ print("twice:                ", p.grad)
 c.backward()
 print("and c.backward():     ", p.grad)
 edf.SGD(lr=1).step()
-edf.backward(c)
-print("a step, no forward:   ", p.grad, "- c.value", c.value, "- p q", p.value * q.value)
+try:
+    edf.backward(c)
+except TypeError as error:
+    print("a step, no forward:   ", error)
+print("                       c.value", c.value, "and p q", p.value * q.value)
 
 # %% [markdown]
 # ### BEGIN SOLUTION
 # The same as after the first: `backward` begins by setting every gradient to `None`, so nothing
 # is left to add to. `c.backward()` is the step of one component, and adds its share again: the
-# gradient doubles. After the step, `q.value` is new but `c.value` still that of before: the
-# d-method gets new numbers for its inputs and an old `self.value`. Here `p.grad` happens to need
-# `q` only; in general that mixture is the gradient of nothing. So the order is always the same:
-# `forward`, `backward`, and then the step.
+# gradient doubles. After the step, `q.value` is new but `c.value` still that of before: a
+# d-method would get new numbers for its inputs and an old `self.value`. Here `p.grad` happens to
+# need `q` only; in general that mixture is the gradient of nothing. So the order is always the
+# same: `forward`, `backward`, and then the step.
 # ### END SOLUTION
 
 # %% [markdown]

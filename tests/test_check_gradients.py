@@ -51,14 +51,6 @@ class Twice(edf.Component):
         self.x.grad = 2 * self.grad                 # = in place of accumulation
 
 
-class Forgetful(edf.Component):
-    def f(self, x):
-        return 2 * x
-
-    def backward(self):
-        pass                                        # no gradient at all
-
-
 def array(*shape, seed=0):
     return np.random.default_rng(seed + sum(shape)).uniform(0.2, 2, shape)
 
@@ -72,7 +64,6 @@ PLANTED = [
     (Square, [(3, 3), (3, 3)], "da"),
     (Layer, [(4, 3), (3, 2), (2,)], "db"),
     (Twice, [(4, 3)], "backward"),
-    (Forgetful, [(4, 3)], "backward"),
 ]
 
 
