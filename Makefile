@@ -10,6 +10,7 @@ help:
 	@echo "make ps1           run problem set 1 on MNIST and write build/ps1.html"
 	@echo "make notebook      open problem set 1 in JupyterLab"
 	@echo "make test          run the tests"
+	@echo "make test-slow     run the tests that take minutes: thousands of random graphs, files, kills"
 	@echo "make test-browser  run the notebooks in JupyterLab in a real browser (needs Chromium)"
 	@echo "make test-grading  test the release and the grading of the problem set"
 	@echo "make lint          check the style of the code"
@@ -29,6 +30,9 @@ notebook: .venv/user
 
 test: .venv/dev
 	$(BIN)/python -m pytest -q
+
+test-slow: .venv/dev
+	$(BIN)/python -m pytest -q -m slow $(OPTIONS)
 
 test-browser: .venv/dev
 	$(BIN)/python -m pytest -q -m browser tests/test_browser.py
@@ -79,5 +83,5 @@ clean:
 	$(BENCH)/$(PIP) -r requirements-bench.txt
 	@touch $@
 
-.PHONY: help ps1 notebook test test-browser test-grading lint student solutions release grade \
+.PHONY: help ps1 notebook test test-slow test-browser test-grading lint student solutions release grade \
 	bench bench-quick clean

@@ -32,9 +32,9 @@ meant.  In formulas x, w, b are values, y is the result, and dy is the gradient
 of the mean of the loss with respect to y: an array of the shape of y.
 
 The components beyond the first are in edf_catalogue.py, check_gradients and
-debugging are in edf_check.py: all are names of this module like the others.
-What only serves to refuse wrong use and to word the errors (require, facts and
-their like) stands in the last section.
+debugging in edf_check.py, save and load in edf_saving.py: all are names of this
+module like the others.  What only serves to refuse wrong use and to word the
+errors (require, facts and their like) stands in the last section.
 """
 
 import functools
@@ -45,7 +45,6 @@ import numbers
 import os
 import re
 import sys
-from contextlib import contextmanager
 
 import numpy as np
 
@@ -219,12 +218,13 @@ class Input(Component):
     """
 
     real_for = None         # the last component that could differentiate it
+    _value = None
 
     def __init__(self, value=None, name=None):
-        super().__init__()
-        self._value, self.name = None, name
         if value is not None:
             self.value = value
+        super().__init__()
+        self.name = name
 
     @property
     def value(self):
@@ -260,9 +260,9 @@ class Param(Component):
 
     def __init__(self, value, name=None):
         require_numbers(np.asarray(value), "a Param")
+        self._value = np.array(value, dtype)
         super().__init__()
-        self._value, self.name = np.array(value, dtype), name
-        self.needs_grad = True
+        self.name, self.needs_grad = name, True
         params.append(self)
 
     @property
@@ -414,19 +414,20 @@ class SoftmaxCrossEntropy(Component):
 training = True     # switched by evaluating(); read it as edf.training
 
 
-@contextmanager
-def evaluating():
+class evaluating:
     """Let BatchNorm and Dropout act as after training, within a with statement:
 
         with edf.evaluating():
             edf.forward()
     """
-    global training
-    before, training = training, False
-    try:
-        yield
-    finally:
-        training = before
+
+    def __enter__(self):
+        global training
+        self.before, training = training, False
+
+    def __exit__(self, *error):
+        global training
+        training = self.before
 
 
 # edf.rng is the source of every random number.  It is asked for as users do, by
@@ -502,18 +503,18 @@ class Optimiser:
 
     def __init__(self, lr, weight_decay=0):
         self.lr, self.weight_decay = lr, weight_decay
-        self.memory = {}                # {Param: {name: array}}
+        self.memory = {}                # {Param: {name: array or number}}
 
     def step(self):
         """Move every Param that has a gradient; TypeError if none has one."""
         for param in learned():
-            grad, value = param.grad, param.value       # value changes in place
-            if self.decay_apart:
-                value *= 1 - self.lr * self.weight_decay
-            elif self.weight_decay:
+            grad, value = param.grad, param.value
+            if self.weight_decay and not self.decay_apart:
                 grad = grad + self.weight_decay * value
-            kept = self.memory.setdefault(param, {})
-            value -= self.lr * self.direction(grad, kept)
+            d = self.direction(grad, self.memory.setdefault(param, {}))
+            if self.decay_apart:
+                d = d + self.weight_decay * value
+            value -= self.lr * d            # in place, and all of it at once
             param.changed = True
 
     def direction(self, grad, kept):
@@ -597,7 +598,7 @@ class Adam(Optimiser):
 class AdamW(Adam):
     """Adam with weight decay apart from the gradient.
 
-    First w <- (1 - lr weight_decay) w, then the step of Adam.
+    w <- w - lr (d + weight_decay w), with the direction d of Adam.
     Source: Loshchilov and Hutter 2019, algorithm 2.
     """
 
@@ -676,85 +677,7 @@ def batches(*arrays, size, shuffle=False):
 
 
 # =============================================================================
-# 5  Tools
-# =============================================================================
-
-def save(path):
-    """Write every Param, by its name, and the statistics of BatchNorm.
-
-    The file is a .npz file, whatever the path is called.  If saving fails, an
-    old file stays as it was.  A Param without a name of its own is called after
-    its place in the graph ("Affine[3].w"): to load it, build that graph alike.
-    Raises ValueError if two of them have the same name.
-    """
-    import zipfile  # here and in load, as it takes longer to import than EDF
-
-    arrays = {name: getattr(*place) for name, place in saved().items()}
-    unfinished = f"{os.fspath(path)}.{os.getpid()}.unfinished"
-    try:
-        with open(unfinished, "wb") as file:
-            with zipfile.ZipFile(file, "w") as archive:
-                for name, array in arrays.items():
-                    entry = zipfile.ZipInfo(name + ".npy")
-                    with archive.open(entry, "w", force_zip64=True) as part:
-                        np.lib.format.write_array(part, np.asarray(array))
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(unfinished, path)
-    finally:
-        if os.path.exists(unfinished):
-            os.remove(unfinished)
-
-
-def load(path):
-    """Set every Param, and the statistics of BatchNorm, to what save() wrote.
-
-    Raises ValueError, before anything is changed, if the file is damaged, or
-    has other names or shapes than the graph, and says which.
-    """
-    import zipfile
-
-    try:
-        with open(path, "rb") as file, zipfile.ZipFile(file) as archive:
-            arrays = {}
-            for entry in archive.namelist():
-                name = entry.removesuffix(".npy")
-                with archive.open(entry) as part:
-                    arrays[name] = np.lib.format.read_array(part)   # no pickle
-    except (ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise ValueError(f"{path} is not a whole file that save() wrote: "
-                         f"{error}") from None
-    places = saved()
-    wrong = [f"{name} is missing" for name in places if name not in arrays]
-    wrong += [f"{name} is not in the graph" for name in arrays
-              if name not in places]
-    for name in arrays.keys() & places.keys():
-        array, shape = arrays[name], np.shape(getattr(*places[name]))
-        if array.shape != shape and places[name][1] == "value":
-            wrong.append(f"{name} has shape {array.shape}, not {shape}")
-        if array.dtype.kind not in "fiu":
-            wrong.append(f"{name} is an array of {array.dtype}, not of numbers")
-    wrong = "; ".join(sorted(wrong))
-    require(not wrong, f"{path} does not fit the graph: {wrong}")
-    for name, place in places.items():
-        setattr(*place, arrays[name].astype(dtype))
-
-
-def saved():
-    """Return {name: (component, attribute)} of all that save() keeps."""
-    places = {}
-    for component in components:
-        kept = {f"{label(component)}.{a}": a for a in component.statistics}
-        if isinstance(component, Param):
-            kept = {label(component): "value"}
-        for name, attribute in kept.items():
-            require(name not in places, f"two parameters have the name {name}")
-            places[name] = component, attribute
-    return places
-
-
-# =============================================================================
-# 6  Errors: nothing here is needed to understand the rest
+# 5  Errors: nothing here is needed to understand the rest
 # =============================================================================
 
 def require(condition, rule):
@@ -988,5 +911,7 @@ def caller(component):
 # read again with this file: a class of before a reload would be no Component.
 sys.modules.pop("edf_catalogue", None)
 sys.modules.pop("edf_check", None)
+sys.modules.pop("edf_saving", None)
 from edf_catalogue import *  # noqa: E402, F403
 from edf_check import check_gradients, debugging  # noqa: E402, F401
+from edf_saving import load, save  # noqa: E402, F401

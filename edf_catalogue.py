@@ -442,8 +442,8 @@ class Concat(Component):
     """Arrays one behind the other along an axis: Concat(a, b, axis=1)."""
 
     def __init__(self, *xs, axis=0):
-        super().__init__(*xs)
         self.axis = axis
+        super().__init__(*xs)
         for x in xs:
             x.real_for = self.name      # backward does not go by d-methods
 

@@ -104,6 +104,11 @@ def check_gradients(loss, *nodes, entries=1000, tolerance=1e-6):
 
         compare(label(node), facts(node, "the gradient"), node, grad, run)
 
+    def put_back():
+        edf.dtype, edf.rng.bit_generator.state = saved
+        for node, state in states:
+            node.__dict__ = state
+
     try:
         edf.dtype = np.float64
         for component in edf.components:
@@ -123,10 +128,10 @@ def check_gradients(loss, *nodes, entries=1000, tolerance=1e-6):
         for node, grad in zip(nodes, grads):
             check_in_graph(node, grad)
     finally:
-        edf.dtype, edf.rng.bit_generator.state = saved
-        for node, state in states:
-            vars(node).clear()
-            vars(node).update(state)
+        try:
+            put_back()
+        finally:
+            put_back()      # again: an interruption may have cut the first short
     return errors
 
 
@@ -163,7 +168,10 @@ def fault(message, place):
     """Raise AssertionError(message) with a note on its place in the graph."""
     error = AssertionError(message)
     error.add_note(place)
-    raise error
+    try:
+        raise error
+    finally:
+        del error       # it holds this call: a cycle would keep the graph alive
 
 
 @contextmanager

@@ -10,10 +10,15 @@ Images are float32 (N, 28, 28) from 0 (paper) to 1 (ink), labels int64 (N,).
 import gzip
 import math
 import os
+import ssl
+import time
 import warnings
 import zlib
 from collections import namedtuple
+from functools import cache
+from http.client import HTTPException
 from pathlib import Path
+from urllib.request import HTTPRedirectHandler, HTTPSHandler, build_opener
 
 import numpy as np
 
@@ -21,18 +26,19 @@ MIRRORS = (
     "https://ossci-datasets.s3.amazonaws.com/mnist/",
     "https://storage.googleapis.com/cvdf-datasets/mnist/",
 )
-SHA256 = {
-    "train-images-idx3-ubyte.gz":
-        "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609",
-    "train-labels-idx1-ubyte.gz":
-        "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c",
-    "t10k-images-idx3-ubyte.gz":
-        "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6",
-    "t10k-labels-idx1-ubyte.gz":
-        "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6",
+FILES = {       # the number of bytes, and their SHA-256
+    "train-images-idx3-ubyte.gz": (
+        9_912_422, "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609"),
+    "train-labels-idx1-ubyte.gz": (
+        28_881, "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c"),
+    "t10k-images-idx3-ubyte.gz": (
+        1_648_877, "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6"),
+    "t10k-labels-idx1-ubyte.gz": (
+        4_542, "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6"),
 }
 PREFIX = {"training": "train", "testing": "t10k"}
 TIMEOUT = 20        # seconds that a mirror may stay silent
+LIMIT = 600         # seconds that it may take for a file
 
 Dataset = namedtuple("Dataset", "name train_images train_labels test_images test_labels")
 
@@ -159,7 +165,7 @@ def find(name, path=None):
     tried = []
     for role, folder in ("path", path), ("MNIST_DIR", os.environ.get("MNIST_DIR")):
         if folder:
-            folder = Path(folder).expanduser()
+            folder = Path(os.path.expanduser(folder))
             for file in folder / name, folder / name.removesuffix(".gz"):
                 if file.is_file():
                     return file
@@ -171,7 +177,7 @@ def find(name, path=None):
         tried.append("downloading: needs the package pooch (pip install pooch)")
     raise MNISTNotFound(
         f"{name} was not found:\n  " + "\n  ".join(tried) + "\nThree ways out:\n"
-        f"  1. put the files {', '.join(SHA256)} into a folder, and set the environment variable "
+        f"  1. put the files {', '.join(FILES)} into a folder, and set the environment variable "
         "MNIST_DIR to it;\n"
         "  2. connect to the internet, so that they can be downloaded;\n"
         '  3. use the digits that come with EDF: load("digits") or load_digits().')
@@ -180,27 +186,67 @@ def find(name, path=None):
 def download(name, tried):
     """Return where a file of MNIST is in the cache, downloading it if need be.
 
-    What came of each mirror is added to the list `tried`; None if all failed.
+    The cache, and what came of each mirror, is added to the list `tried`; None
+    if all failed.
     """
     import pooch  # here, because only downloading needs it
 
     pooch.get_logger().setLevel("WARNING")
+    folder = pooch.os_cache("edf")
+    size, digest = FILES[name]
+    tried.append(f"{folder} (cache): no such file in it, or a wrong one")
 
-    def fetch(url, *where):     # not as a stream: pooch would leave that open after a 404
+    def fetch(url, file, _):
         print(f"downloading {url}", flush=True)
-        pooch.HTTPDownloader(timeout=TIMEOUT, stream=False)(url, *where)
+        receive(url, file, size)
 
     for mirror in MIRRORS:
         try:
-            return Path(pooch.retrieve(mirror + name, "sha256:" + SHA256[name], name,
-                                       pooch.os_cache("edf"), downloader=fetch))
-        except (OSError, ValueError) as error:
-            # A failed connection hides its reason in its argument.
-            cause = getattr(error.args[0], "reason", error) if error.args else error
-            if "does not match the known hash" in str(error):
+            return Path(pooch.retrieve(mirror + name, "sha256:" + digest, name, folder,
+                                       downloader=fetch))
+        except (OSError, ValueError, HTTPException, RuntimeError) as error:
+            # RuntimeError: the folder is a link to itself, says Python before 3.13
+            cause = " ".join(str(error).splitlines())
+            if "does not match the known hash" in cause:
                 cause = "what came is not MNIST (wrong SHA-256)"
             tried.append(f"{mirror}: {cause}")
     return None
+
+
+def receive(url, path, size):
+    """Write the first `size` bytes from an address to a file, as they come.
+
+    What comes is not expanded, and neither memory nor disk takes more than
+    `size`, whatever a mirror sends.  Raises OSError (or HTTPException) if fewer
+    bytes come, if it is silent for TIMEOUT, or not done after LIMIT.
+    """
+    end = time.monotonic() + LIMIT
+    with opener().open(url, timeout=TIMEOUT) as body, open(path, "wb") as file:
+        while (came := file.tell()) < size:
+            if time.monotonic() > end:
+                raise OSError(f"after {LIMIT} seconds only {came:,} of {size:,} bytes came")
+            part = body.read1(min(size - came, 1 << 16))    # what is there, if only one byte
+            if not part:
+                raise OSError(f"only {came:,} of {size:,} bytes came")
+            file.write(part)
+
+
+@cache
+def opener():
+    """Return what opens the address of a mirror."""
+    from requests.certs import where  # comes with pooch
+
+    context = ssl.create_default_context()
+    context.load_verify_locations(where())      # Python on macOS may have no certificates
+    return build_opener(HTTPSHandler(context=context), Redirects)
+
+
+class Redirects(HTTPRedirectHandler):
+    """Goes where a mirror points to, without reading what it sends along: that may be endless."""
+
+    def redirect_request(self, request, body, *answer):
+        body.close()
+        return super().redirect_request(request, body, *answer)
 
 
 def prefix_of(section):

@@ -281,8 +281,9 @@ def test_the_release_is_what_a_student_needs_and_no_more(course, released):
     folder = course / "release" / "ps1"
     names = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
     assert names == {"ps1.ipynb", "edf.py", "edf_catalogue.py", "edf_check.py", "edf_profile.py",
-                     "edf_view.py", "mnist_loader.py", "ps1_checks.py", "ps1_tools.py",
-                     "requirements.txt", "LICENSE", "data/README.md", "data/digits.csv.gz"}
+                     "edf_saving.py", "edf_view.py", "mnist_loader.py", "ps1_checks.py",
+                     "ps1_tools.py", "requirements.txt", "LICENSE", "data/README.md",
+                     "data/digits.csv.gz"}
     assert all(cell.cell_type != "code" or not cell.outputs for cell in released.cells)
 
 

@@ -4,7 +4,6 @@ No test leaves this computer: the mirrors are a server on 127.0.0.1, and the
 user's cache is a folder of the test.  The files served are a tiny fake MNIST.
 """
 
-import gc
 import gzip
 import hashlib
 import os
@@ -17,6 +16,7 @@ import tracemalloc
 import warnings
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from urllib.parse import quote, unquote
 
 import numpy as np
 import pytest
@@ -55,6 +55,8 @@ FILES = {}                                      # the fake MNIST: name -> conten
 for prefix in "train", "t10k":
     FILES[f"{prefix}-images-idx3-ubyte.gz"] = zip_(idx(IMAGES[prefix]))
     FILES[f"{prefix}-labels-idx1-ubyte.gz"] = zip_(idx(LABELS[prefix]))
+TABLE = {name: (len(content), hashlib.sha256(content).hexdigest())
+         for name, content in FILES.items()}
 TRAINING, TESTING = list(FILES)[:2], list(FILES)[2:]
 
 
@@ -325,13 +327,18 @@ def not_found(name, tried):
             '  3. use the digits that come with EDF: load("digits") or load_digits().')
 
 
+def not_in(cache):
+    """Return the line about the cache in the message of MNISTNotFound."""
+    return f"{cache} (cache): no such file in it, or a wrong one"
+
+
 def test_no_file_anywhere(tmp_path, monkeypatch):
     """The message lists the folders that were tried, and the three ways out."""
     monkeypatch.setenv("MNIST_DIR", str(tmp_path / "b"))        # there is no such folder
     with pytest.raises(MNISTNotFound) as caught:
         load_mnist(path=write(tmp_path / "a", {}))
     tried = [f"{tmp_path / 'a'} (path): no such file in it",
-             f"{tmp_path / 'b'} (MNIST_DIR): no such file in it"]
+             f"{tmp_path / 'b'} (MNIST_DIR): no such file in it", not_in(tmp_path / "cache/edf")]
     assert str(caught.value) == not_found(TRAINING[0], tried)
 
 
@@ -423,17 +430,32 @@ def test_the_digits_need_no_network(monkeypatch):
 
 # downloading
 
+SHORT, WRONG = " bytes came", "what came is not MNIST (wrong SHA-256)"
 BAD = {                     # what a mirror does -> what the message says of it
-    "403": "403 Client Error: Forbidden for url: ",
-    "404": "404 Client Error: Not Found for url: ",
-    "503": "503 Server Error: Service Unavailable for url: ",
-    "html": "what came is not MNIST (wrong SHA-256)",       # the page of a hotel, with status 200
-    "wrong": "what came is not MNIST (wrong SHA-256)",      # other bytes, as many
-    "cut": "IncompleteRead",                                # the connection ends in the data
-    "silent": "Read timed out",                             # no answer
-    "stalls": "Read timed out",                             # no end of the answer
-    "refused": "Failed to establish a new connection",
+    "403": "HTTP Error 403: Forbidden",
+    "404": "HTTP Error 404: Not Found",
+    "503": "HTTP Error 503: Service Unavailable",
+    "html": SHORT,          # the page of a hotel, with status 200
+    "moved": SHORT,         # with status 301 to that page
+    "circle": "redirect error that would lead to an infinite loop",
+    "wrong": WRONG,         # other bytes, as many
+    "cut": SHORT,           # the connection ends in the data
+    "unannounced": SHORT,   # likewise, and the length was not announced
+    "chunks": "IncompleteRead",                 # likewise, and sent in chunks
+    "reset": "Connection reset by peer",        # likewise, but by a reset
+    "nothing": "Remote end closed connection without response",
+    "foreign": "SSH-2.0-OpenSSH",               # another protocol
+    "silent": "timed out",                      # no answer
+    "stalls": "timed out",                      # no end of the answer
+    "drips": "after 0.3 seconds only ",         # never silent, and not done for long
+    "endless": WRONG,
+    "bomb": WRONG,          # 10 MB of gzip that hold 10 GB
+    "encoded bomb": WRONG,  # the same, which the header says is to be expanded
+    "refused": "Connection refused",
+    "unresolved": "Name or service not known",
 }
+BOMB = 1030 * zip_(bytes(10_000_000))
+ENDLESS = 1 << 28           # what a loader that reads on gets
 
 
 class Mirror(BaseHTTPRequestHandler):
@@ -441,38 +463,92 @@ class Mirror(BaseHTTPRequestHandler):
 
     def do_GET(self):
         self.server.asked.append(self.path)
-        *_, what, name = self.path.split("/")
+        try:
+            self.answer(*unquote(self.path).split("/")[-2:])
+        except ConnectionError:         # the loader went away, as it should
+            pass
+
+    def answer(self, what, name):
+        what, _, place = what.partition(" at ")
+        content = FILES[name]
+        length, status, headers = len(content), 200, {}
         if what == "silent":
             self.server.closing.wait(10)
+        if what in ("silent", "nothing"):
             return
-        content = FILES[name]
-        length = len(content)
-        if what == "html":
+        if what == "foreign":
+            self.wfile.write(b"SSH-2.0-OpenSSH_9.2\r\n")
+            return
+        if what.isdigit():
+            status = int(what)
+        if what in ("moved", "moved on", "circle"):
+            status = 301
+            headers["Location"] = {"moved": f"/html/{name}", "moved on": f"/good/{name}",
+                                   "circle": self.path}[what]
+        if what in ("html", "moved", "circle"):
             content = b"<html>Welcome to our hotel</html>"
             length = len(content)
-        if what == "wrong":
+        if what in ("wrong", "endless"):
             content = bytes(length)
-        if what in ("cut", "stalls"):
-            content = content[:-10]
-        self.send_response(int(what) if what.isdigit() else 200)
-        self.send_header("Content-Length", length)
+        if what == "more":
+            content += b"further bytes"
+            length = len(content)
+        if what.endswith("bomb"):
+            content, length = BOMB, len(BOMB)
+        if what == "encoded bomb":
+            headers["Content-Encoding"] = "gzip"
+        if what in ("cut", "stalls", "reset", "unannounced"):
+            content = content[:int(place or -10)]
+        if what in ("endless", "moved on", "unannounced", "chunks"):
+            length = None
+        if what == "chunks":
+            headers["Transfer-Encoding"] = "chunked"
+            content = b"%x\r\n" % len(content) + content[:int(place or -10)]
+
+        self.send_response(status)
+        if length is not None:
+            headers["Content-Length"] = length
+        for key, value in headers.items():
+            self.send_header(key, value)
         self.end_headers()
+        if what == "drips":
+            start, content = content[:100], content[100:]
+            for byte in start:
+                self.wfile.write(bytes([byte]))
+                self.server.closing.wait(0.05)
+        if what == "slowly":
+            *parts, content = (content[i:i + 500] for i in range(0, len(content), 500))
+            for part in parts:
+                self.wfile.write(part)
+                self.server.closing.wait(0.002)
         self.wfile.write(content)
+        while what in ("endless", "moved on") and self.server.sent < ENDLESS:
+            self.wfile.write(bytes(1 << 16))
+            self.server.sent += 1 << 16
         if what == "stalls":
-            self.wfile.flush()
             self.server.closing.wait(10)
+        if what == "reset":
+            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER,
+                                       struct.pack("ii", 1, 0))
 
     def log_message(self, *_):
         pass
 
 
+class Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def shutdown_request(self, request):
+        self.close_request(request)         # no farewell before a reset
+
+
 @pytest.fixture(scope="module")
 def server():
-    with ThreadingHTTPServer(("127.0.0.1", 0), Mirror) as server, socket.socket() as closed:
+    with Server(("127.0.0.1", 0), Mirror) as server, socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))           # a port where nobody listens
-        server.daemon_threads = True
         server.closing = threading.Event()
-        server.address_of = {"refused": f"http://127.0.0.1:{closed.getsockname()[1]}"}
+        server.address_of = {"refused": f"http://127.0.0.1:{closed.getsockname()[1]}",
+                             "unresolved": "http://mirror.invalid"}
         thread = threading.Thread(target=server.serve_forever, args=[0.01])
         thread.start()
         yield server
@@ -484,20 +560,33 @@ def server():
 @pytest.fixture
 def mirrors(server, monkeypatch):
     """Return a function that sets the mirrors, by what each does, and returns their addresses."""
-    server.asked = []
-    monkeypatch.setattr(mnist_loader, "TIMEOUT", 0.3)
-    monkeypatch.setattr(mnist_loader, "SHA256", {
-        name: hashlib.sha256(content).hexdigest() for name, content in FILES.items()})
+    server.asked, server.sent = [], 0
+    monkeypatch.setattr(mnist_loader, "FILES", TABLE)
+    look_up, receive = socket.getaddrinfo, mnist_loader.receive
+
+    def impatient(url, *rest):              # with those alone that keep one waiting
+        patience = {"silent": ("TIMEOUT", 0.3), "stalls": ("TIMEOUT", 0.3), "drips": ("LIMIT", 0.3)}
+        with pytest.MonkeyPatch.context() as patch:
+            if (what := url.split("/")[-2]) in patience:
+                patch.setattr(mnist_loader, *patience[what])
+            receive(url, *rest)
+
+    def without_network(host, *rest):
+        if host == "mirror.invalid":
+            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+        return look_up(host, *rest)
+
+    monkeypatch.setattr(mnist_loader, "receive", impatient)
+    monkeypatch.setattr(socket, "getaddrinfo", without_network)
 
     def use(*deeds):
         there = f"http://127.0.0.1:{server.server_port}"
-        urls = tuple(f"{server.address_of.get(what, there)}/{i}/{what}/"
+        urls = tuple(f"{server.address_of.get(what, there)}/{i}/{quote(what)}/"
                      for i, what in enumerate(deeds))
         monkeypatch.setattr(mnist_loader, "MIRRORS", urls)
         return urls
 
-    yield use
-    gc.collect()                # a connection left open is a ResourceWarning, hence an error
+    return use
 
 
 @pytest.fixture
@@ -545,11 +634,11 @@ def test_both_mirrors_fail(mirrors, cache, what):
     urls = mirrors(what, what)
     with pytest.raises(MNISTNotFound) as caught:
         load_mnist("testing")
-    _, *tried = str(caught.value).splitlines()[:3]
+    _, first, *tried = str(caught.value).splitlines()[:4]
     for line, url in zip(tried, urls, strict=True):
         assert line.startswith(f"  {url}: ") and BAD[what] in line
-        assert "Max retries" not in line            # what requests wraps around the cause
-    tried = [line.strip() for line in tried]
+    tried = [line.strip() for line in (first, *tried)]
+    assert tried[0] == not_in(cache)
     assert str(caught.value) == not_found(TESTING[0], tried)
     assert content_of(cache) == {}
 
@@ -564,8 +653,8 @@ def test_the_message_when_nothing_helps(mirrors, cache, monkeypatch, tmp_path):
     assert str(caught.value) == not_found(name, [
         f"{tmp_path / 'a'} (path): no such file in it",
         f"{tmp_path / 'b'} (MNIST_DIR): no such file in it",
-        f"{a}: 404 Client Error: Not Found for url: {a}{name}",
-        f"{b}: what came is not MNIST (wrong SHA-256)"])
+        not_in(cache), f"{a}: HTTP Error 404: Not Found",
+        f"{b}: only 33 of {len(FILES[name]):,} bytes came"])
 
 
 @pytest.mark.parametrize("bad", [b"", FILES[TRAINING[0]][:-1], flipped(FILES[TRAINING[0]], 99)],
@@ -596,15 +685,82 @@ def test_a_corrupt_file_in_the_cache_is_never_used(mirrors, cache):
         load_mnist()
 
 
-def test_a_cache_that_cannot_be_made(mirrors, monkeypatch, tmp_path):
+def a_file(place):
+    place.write_text("this is neither a folder nor MNIST")
+
+
+def a_folder(place):
+    place.mkdir()
+    (place / "file").write_text("so that no file takes its place")
+
+
+def a_dangling_link(place):
+    place.symlink_to("nowhere")
+
+
+def a_link_to_itself(place):
+    place.symlink_to(place.name)
+
+
+@pytest.mark.parametrize("make", [a_file, a_dangling_link, a_link_to_itself])
+@pytest.mark.parametrize("where", ["hash", "hash/edf"])         # a name to be confused by
+def test_a_cache_that_cannot_be_made(mirrors, monkeypatch, tmp_path, where, make):
     """It is MNISTNotFound, with the reason, and not with that of a wrong file."""
-    mirrors("good", "good")
-    (tmp_path / "hash").write_text("this is no folder")         # a name to be confused by
+    urls = mirrors("good", "good")
+    (tmp_path / where).parent.mkdir(exist_ok=True)
+    make(tmp_path / where)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "hash"))
     with pytest.raises(MNISTNotFound) as caught:
         load_mnist()
-    for line in str(caught.value).splitlines()[1:3]:
-        assert str(tmp_path / "hash" / "edf") in line and "SHA-256" not in line
+    _, first, *lines = str(caught.value).splitlines()[:4]
+    assert first.strip() == not_in(tmp_path / "hash" / "edf")
+    for line, url in zip(lines, urls, strict=True):
+        assert line.startswith(f"  {url}: ") and str(tmp_path / "hash") in line
+        assert "SHA-256" not in line
+
+
+def test_a_cache_that_may_not_be_written_to(mirrors, monkeypatch, tmp_path):
+    """It is MNISTNotFound, with the reason; what is in it already is read."""
+    mirrors("good")
+    folder = write(tmp_path / "cache" / "edf", only(*TRAINING))
+    folder.chmod(0o500)
+    assert is_fake(*load_mnist())
+    if os.geteuid() == 0:                   # root may write there, but not here
+        folder = Path("/proc/edf")
+        monkeypatch.setenv("XDG_CACHE_HOME", "/proc")
+    with pytest.raises(MNISTNotFound) as caught:
+        load_mnist("testing")
+    _, first, line = str(caught.value).splitlines()[:3]
+    assert first.strip() == not_in(folder) and f"'{folder}" in line
+
+
+def test_a_folder_in_place_of_the_file(mirrors, cache):
+    """It is MNISTNotFound, with the reason, and the folder stays as it was."""
+    mirrors("good")
+    cache.mkdir(parents=True)
+    a_folder(cache / TRAINING[0])
+    with pytest.raises(MNISTNotFound, match=f"Is a directory: '{cache / TRAINING[0]}'"):
+        load_mnist()
+    assert [file.name for file in cache.rglob("*")] == [TRAINING[0], "file"]
+
+
+@pytest.mark.parametrize("make", [a_file, a_dangling_link, a_link_to_itself])
+def test_anything_else_in_place_of_the_file_is_replaced(mirrors, cache, make):
+    """By the file, and what a link points to is not written."""
+    mirrors("good")
+    cache.mkdir(parents=True)
+    make(cache / TRAINING[0])
+    assert is_fake(*load_mnist())
+    assert content_of(cache) == only(*TRAINING) and not (cache / TRAINING[0]).is_symlink()
+
+
+@pytest.mark.parametrize("what", ["more", "moved on"])
+def test_what_a_mirror_sends_besides_the_file_is_not_read(mirrors, server, cache, what):
+    """Not what follows the file, nor what comes with a redirection, endless here."""
+    mirrors(what)
+    assert is_fake(*load_mnist())
+    assert content_of(cache) == only(*TRAINING)
+    assert server.sent < ENDLESS
 
 
 # load
@@ -645,6 +801,13 @@ def test_a_folder_in_the_home_of_the_user(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     write(tmp_path / "mnist")
     assert is_fake(*load_mnist(path="~/mnist"))
+
+
+def test_a_home_that_there_is_not():
+    """A folder in it is a folder without the file."""
+    tried = "~nobody-of-this-name/mnist (path): no such file in it"
+    with pytest.raises(MNISTNotFound, match=re.escape(tried)):
+        load_mnist(path="~nobody-of-this-name/mnist")
 
 
 def test_auto_takes_mnist_if_it_can(mirrors, tmp_path, monkeypatch):
