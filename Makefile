@@ -83,5 +83,5 @@ clean:
 	$(BENCH)/$(PIP) -r requirements-bench.txt
 	@touch $@
 
-.PHONY: help ps1 notebook test test-slow test-browser test-grading lint student solutions release grade \
-	bench bench-quick clean
+.PHONY: help ps1 notebook test test-slow test-browser test-grading lint student solutions release \
+	grade bench bench-quick clean

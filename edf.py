@@ -43,7 +43,6 @@ import linecache
 import math
 import numbers
 import os
-import re
 import sys
 
 import numpy as np
@@ -496,12 +495,15 @@ class Optimiser:
 
     A subclass gives the direction d.  lr, the learning rate, may be changed
     between steps.  weight_decay w is added to the gradient, as if the loss had
-    a term weight_decay |w|^2 / 2.
+    a term weight_decay |w|^2 / 2.  Raises TypeError if lr is no number.
     """
 
     decay_apart = False     # True for AdamW: w shrinks apart from the gradient
 
     def __init__(self, lr, weight_decay=0):
+        if not isinstance(lr, numbers.Real):
+            raise TypeError("lr must be a number: an optimiser moves all in "
+                            "edf.params, it takes no list of them")
         self.lr, self.weight_decay = lr, weight_decay
         self.memory = {}                # {Param: {name: array or number}}
 
@@ -689,9 +691,8 @@ def require(condition, rule):
 def bind(component, args, options):
     """Return {name: argument} in the order of f; those of *xs are x0, x1, ...
 
-    Raises TypeError if f would not take them, if one is an array, if one that f
-    is differentiated by is neither a component of this graph nor a number (as
-    an operand), or if an option is a component.
+    Raises TypeError if f would not take them, if an input is no component of
+    this graph (nor a number, as an operand), or if an option is one.
     """
     kind, parameters = type(component), type(component).signature.parameters
     for name in parameters:
@@ -710,6 +711,7 @@ def bind(component, args, options):
         else:
             given[name] = argument
     some_node = any(isinstance(node, Component) for node in given.values())
+    optional = [n for n, p in parameters.items() if p.default is not p.empty]
     for name, argument in given.items():
         role = f"{name} of {kind.__name__}"
         among_xs = name not in parameters
@@ -717,15 +719,9 @@ def bind(component, args, options):
         if (isinstance(argument, (Component, np.ndarray)) or among_xs
                 or hasattr(kind, "d" + name) and not number):
             require_member(argument, role)
-            if name in options_of(kind):
+            if name in optional:
                 raise TypeError(f"{role} is an option: it takes no component")
     return given
-
-
-def options_of(kind):
-    """Return the names of the arguments of f that have a default."""
-    return [name for name, parameter in kind.signature.parameters.items()
-            if parameter.default is not parameter.empty]
 
 
 def require_member(node, role):
@@ -735,9 +731,6 @@ def require_member(node, role):
                         f"{type(node).__name__}: if it is the value of a "
                         "component pass that, else wrap it: edf.Param(array) "
                         "if it is learned, edf.Input(array) if it is data")
-    if node.number < 0:
-        raise TypeError(f"{role} is not in the graph: __init__ of "
-                        f"{type(node).__name__} must call super().__init__")
     if components[node.number:node.number + 1] != [node]:
         raise TypeError(f"{role} was built before clear() and belongs to the "
                         f"graph of that time: build {node} again")
@@ -767,12 +760,9 @@ def require_loss(loss):
 def require_numbers(array, owner):
     """Raise ValueError unless an array holds numbers, and at least one."""
     if array.dtype.kind not in "fiu" or array.size == 0:
-        hint = ""
-        if array.dtype == bool:
-            hint = (": convert a mask with .astype(float), or use it as a key, "
-                    "x[mask]")
-        raise ValueError(f"{owner} takes numbers, and at least one; got an "
-                         f"array of {array.dtype} of shape {array.shape}{hint}")
+        raise ValueError(f"{owner} takes numbers, and at least one: convert "
+                         "with .astype(float) (a mask may also be a key, "
+                         f"x[mask]); got {array.dtype} of shape {array.shape}")
 
 
 def require_labels(labels, scores):
@@ -780,9 +770,8 @@ def require_labels(labels, scores):
     if np.ndim(scores) != 2 or np.shape(labels) != scores.shape[:1]:
         raise ValueError("labels must be one class number for each row of "
                          f"{np.shape(scores)}, got shape {np.shape(labels)}: "
-                         "set both to the same batch, flatten a column with "
-                         "[:, 0], turn one-hot rows into numbers with "
-                         ".argmax(axis=1)")
+                         "set both to the same batch, flatten a column by "
+                         "[:, 0], or one-hot rows by .argmax(axis=1)")
     require_index(labels, scores.shape[1], "labels must be class numbers")
 
 
@@ -799,9 +788,12 @@ def require_index(index, count, rule):
 
 def as_real(result):
     """Return the result of a formula as `dtype`: a constant may be float64."""
-    if result is None:
-        raise TypeError("the formula returned None: is its return missing?")
-    return np.asarray(result, dtype)
+    array = np.asarray(result, dtype)       # it itself, if it is of this type
+    if array is not result and np.asarray(result).dtype.kind not in "fiub":
+        got = ("None: is its return missing?" if result is None else
+               f"{np.asarray(result).dtype}, not real numbers")
+        raise TypeError(f"the formula returned {got}")
+    return array
 
 
 def derivative(component, name):
@@ -814,11 +806,23 @@ def derivative(component, name):
 
 
 def guard(kind):
-    """Hold a component's own forward and backward to what they have to do.
+    """Hold a component's own methods to what they have to do.
 
-    forward must set value to an array, backward add to the gradient of every
-    input that needs one; and errors in them say where, as errors in formulas.
+    __init__ must make inputs of all components that it keeps, forward set value
+    to an array, backward add to the gradient of every input that needs one; and
+    errors in these two say where, as errors in formulas.
     """
+    def build(self, *args, **options):
+        init(self, *args, **options)
+        if type(self).__init__ is build:        # it is the last of those called
+            if self.number < 0:
+                raise TypeError(f"__init__ of {kind.__name__} must call "
+                                "super().__init__")
+            for name, node in vars(self).items():
+                if isinstance(node, Component) and node not in self.inputs:
+                    raise TypeError(f"{name} of {kind.__name__} is no input of "
+                                    f"it: pass {name} to super().__init__")
+
     def guarded(method):
         @functools.wraps(method)
         def run(self):
@@ -829,6 +833,7 @@ def guard(kind):
                         raise TypeError("forward set no value")
                     if np.asarray(self.value).dtype.kind not in "biu":
                         self.value = as_real(self.value)
+                    self.changed = False    # a kind of Input may set its own
                 elif any(x.needs_grad and x.grad is None for x in self.inputs):
                     raise TypeError("no gradient was added to an input: call "
                                     "its add_grad")
@@ -840,6 +845,18 @@ def guard(kind):
 
     for name in {"forward", "backward"} & vars(kind).keys():
         setattr(kind, name, guarded(vars(kind)[name]))
+    if init := vars(kind).get("__init__"):
+        kind.__init__ = functools.wraps(init)(build)
+
+
+def no_number(component, *others):
+    """Raise TypeError: Python asks for a number in place of a component."""
+    raise TypeError(f"{component} is a component, not a number: use its .value")
+
+
+Component.__lt__ = Component.__le__ = Component.__gt__ = no_number
+Component.__ge__ = Component.__bool__ = Component.__float__ = no_number
+Component.__int__ = Component.__len__ = Component.__setitem__ = no_number
 
 
 def label(component):
@@ -854,7 +871,7 @@ def describe(component):
 
     kind = type(component).__name__
     if not component.arguments:
-        name = component.name + " " if component.name else ""
+        name = f"{component.name} " if component.name else ""
         return f"{kind} {name}{show(component)}"
     shown = [f"{name} {show(node)}" if isinstance(node, Component)
              else f"{name} {getattr(component, name)!r}"
@@ -863,38 +880,12 @@ def describe(component):
 
 
 def facts(component, method):
-    """Say which method of which component failed, and where that was built."""
+    """Say which method of which component failed, why, and where it stands."""
     path, line = component.built
     file = "a cell" if "ipykernel" in path else os.path.basename(path)
     source = linecache.getline(path, line).strip()
-    return (f"in {method} of {component}\n{misfit(component)}"
+    return (f"in {method} of {component}\n{reason(component)}"
             f"built at line {line} of {file}: {source}")
-
-
-def misfit(component):
-    """Return "D is 785 in x, but 784 in w\\n", or "" if nothing is at odds.
-
-    It holds the shapes of the inputs against those in the docstring, such as
-    x (B, D), w (D, H)  ->  y (B, H), if the numbers of axes are those.
-    """
-    for line in (component.__doc__ or "").splitlines():
-        lengths, odds = {}, ""
-        inputs = re.findall(r"(\w+) \(([^)]+)\)", line.partition("->")[0])
-        for name, letters in inputs:
-            letters = re.findall(r"\w+", letters)
-            node = component.arguments.get(name)
-            shape = np.shape(getattr(node, "value", None))
-            if len(letters) != len(shape):
-                break
-            for letter, length in zip(letters, shape):
-                other, first = lengths.setdefault(letter, (length, name))
-                if length != other:
-                    odds = (f"{letter} is {other} in {first}, but {length} in "
-                            f"{name}\n")
-        else:
-            if odds and "->" in line:
-                return odds
-    return ""
 
 
 def caller(component):
@@ -913,5 +904,5 @@ sys.modules.pop("edf_catalogue", None)
 sys.modules.pop("edf_check", None)
 sys.modules.pop("edf_saving", None)
 from edf_catalogue import *  # noqa: E402, F403
-from edf_check import check_gradients, debugging  # noqa: E402, F401
+from edf_check import check_gradients, debugging, reason  # noqa: E402, F401
 from edf_saving import load, save  # noqa: E402, F401

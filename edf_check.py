@@ -1,9 +1,10 @@
 """What looks closely at a graph: a check of its gradients, and a mode to debug.
 
-check_gradients and debugging are names of edf, whose last lines import this
-file.
+Besides, it finds reasons for errors.  check_gradients, debugging and reason are
+names of edf, whose last lines import this file.
 """
 
+import re
 import sys
 from contextlib import contextmanager
 
@@ -174,6 +175,61 @@ def fault(message, place):
         del error       # it holds this call: a cycle would keep the graph alive
 
 
+# What Python and NumPy say of frequent mistakes, and the way out.
+ADVICE = {
+    "read-only": "a formula must not change what it gets: write x = 2 * x, "
+                 "which makes a new array, not x *= 2",
+    "'NoneType'": "None is what is not there yet: values come from forward(), "
+                  "and gradients from backward(loss) and by add_grad",
+    "positional argument": "d<input> takes self and dy, and then the same as f",
+    "to Python scalars": "a number is meant: is it a component, or an array?",
+    "'tuple' and 'int'": "one number is meant, for both axes",
+}
+
+
+def reason(component):
+    """Return a line on why an error arose in a component, or "" if unknown.
+
+    It holds the shapes of the inputs against those in the docstring, such as
+    x (B, D), w (D, H)  ->  y (B, H): "D is 785 in x, but 784 in w\\n".
+    """
+    error = sys.exception()
+    if error is None:
+        return ""
+    lines = (component.__doc__ or "").splitlines()
+    texts = [line.partition("->")[0] for line in lines if "->" in line]
+    odds = [misfit(component, text) for text in texts]
+    if any(odds) and "" not in odds:            # BatchNorm has two such lines
+        return next(filter(None, odds)) + "\n"
+    return "".join(advice + "\n" for words, advice in ADVICE.items()
+                   if words in str(error))
+
+
+def misfit(component, text):
+    """Say how inputs differ from the shapes in a text: x (B, D), w (D, H).
+
+    Returns "" if they do not differ, and None if that cannot be told: there may
+    be no shapes, and B may stand for several axes.
+    """
+    lengths = {}
+    for name, axes in re.findall(r"(\w+) \(([^)]+)\)", text):
+        value = getattr(component.arguments.get(name), "value", None)
+        letters, shape = re.findall(r"\w+", axes), np.shape(value)
+        more = len(shape) - len(letters)
+        if value is None or more > 0 and axes[0] == "B":
+            return None
+        if more < 0 or more > 0 and axes[:3] != "...":
+            return f"{name} has shape {shape}, but is meant to have ({axes})"
+        for letter, length in zip(letters[::-1], shape[::-1]):
+            other, first = lengths.setdefault(letter, (length, name))
+            if length != other:
+                return f"{letter} is {other} in {first}, but {length} in {name}"
+    return "" if lengths else None
+
+
+PLAIN = edf.as_real, edf.facts, edf.Component.values    # outside of debugging
+
+
 @contextmanager
 def debugging():
     """Stop at the first nan or infinity, within a with statement:
@@ -183,15 +239,16 @@ def debugging():
             edf.backward(loss)
 
     The ValueError names the component, its method, and the ranges of what that
-    got.  Formulas also get their arrays read-only: one that writes into them is
-    stopped.  Outside of the with statement this costs nothing, as it puts three
-    functions of EDF in place of others and then takes them away again.
+    got; NumPy's warnings are off, as they name neither.  Formulas get all
+    arrays read-only: one that writes into them is stopped.  Outside of the with
+    statement this costs nothing, as it puts three functions of EDF in place of
+    others and then takes them away again.
     """
-    before = edf.as_real, edf.facts, edf.Component.values
+    plain_as_real, plain_facts, plain_values = PLAIN
 
     def as_real(result):
-        array = before[0](result)
-        refuse_nan(array, "the result")
+        array = plain_as_real(result)
+        refuse_nan(array, "the result", "the ranges of the arguments are below")
         return read_only(array)
 
     def facts(component, method):
@@ -199,27 +256,36 @@ def debugging():
                   if isinstance(getattr(node, "value", None), np.ndarray)]
         if method != "f" and component.grad is not None:
             ranges.insert(0, f"dy {span(component.grad)}")
-        return "\n".join([before[1](component, method), *ranges])
+        return "\n".join([plain_facts(component, method), *ranges])
 
     def values(component):
         for name, node in component.slots:
-            if node is not None and not node.inputs:
-                refuse_nan(node.value, f"{name}, that is {node},")
+            if node is None or node.inputs or node.value is None:
+                continue                # that of a function has been looked at
+            refuse_nan(node.value, f"{node}, which is {name},", "look at what "
+                       "was assigned to it, or at the last step")
         return [read_only(v) if isinstance(v, np.ndarray) else v
-                for v in before[2](component)]
+                for v in plain_values(component)]
 
+    before = edf.as_real, edf.facts, edf.Component.values   # if it is nested
     edf.as_real, edf.facts, edf.Component.values = as_real, facts, values
     try:
-        yield
+        with np.errstate(all="ignore"):
+            yield
     finally:
         edf.as_real, edf.facts, edf.Component.values = before
+        for node in edf.components if before == PLAIN else ():
+            for name in {"value", "grad"} & vars(node).keys():
+                array = vars(node)[name]
+                if isinstance(array, np.ndarray) and not array.flags.writeable:
+                    setattr(node, name, array.copy(order="K"))
 
 
-def refuse_nan(array, what):
+def refuse_nan(array, what, advice):
     """Raise ValueError if an array has nan or infinity in it."""
     bad = array.size - np.isfinite(array).sum()
     edf.require(bad == 0, f"{what} has nan or infinity in {bad} of "
-                f"{array.size} entries")
+                f"{array.size} entries: {advice}")
 
 
 def read_only(array):

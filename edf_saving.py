@@ -13,7 +13,7 @@ if "edf" not in sys.modules:
     raise ImportError("import edf instead: it brings save and load along")
 
 import edf
-from edf import Param, components, label, params, require, require_numbers
+from edf import Param, components, label, params, require
 
 
 def save(path, optimiser=None):
@@ -165,6 +165,7 @@ def saved(memory):
 
 def require_fit(name, array, shapes):
     """Raise ValueError unless it holds numbers and has one of the shapes."""
-    require_numbers(array, name)
+    require(array.dtype.kind in "fiu" and array.size, f"{name} must hold "
+            f"numbers, got {array.dtype} of shape {array.shape}")
     require(shapes is None or array.shape in shapes,
             f"{name} has shape {array.shape}, not {shapes and shapes[0]}")

@@ -6,11 +6,13 @@ import sys
 from pathlib import Path
 
 import pytest
+from mistakes import MISTAKES
 
 from ps1_checks import EXERCISES
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+PROMISES = (ROOT / "PROMISES.md").read_text(encoding="utf-8")
 
 
 def test_the_script_prints_what_the_readme_shows(mnist):
@@ -26,13 +28,25 @@ def test_the_script_prints_what_the_readme_shows(mnist):
 
 def test_the_readme_names_files_and_targets_that_exist():
     makefile = (ROOT / "Makefile").read_text()
-    text = README + (ROOT / "course" / "README.md").read_text(encoding="utf-8")
+    text = README + PROMISES + (ROOT / "course" / "README.md").read_text(encoding="utf-8")
     for target in re.findall(r"make ([a-z0-9-]+)", text):
         assert re.search(rf"^[a-z -]*\b{target}\b[a-z -]*:", makefile, re.M), target
     names = re.findall(r"`([\w/]+\.(?:py|ipynb|md|txt))`", text)
     built = {"build/release/ps1/ps1.ipynb", "ada.ipynb", "ben.ipynb", "ada/ps1.ipynb"}
     for name in {*names, "course/errors.png"} - built:
         assert (ROOT / name).exists(), name
+
+
+def test_every_promise_names_its_tests():
+    promised = PROMISES.partition("## Gradients")[2].partition("## Not promised")[0]
+    for promise in promised.split("\n- ")[1:]:
+        command = re.search(r"`(?:TEST|SLOW)( [\w/. ]+)?`", promise)
+        assert command, promise
+        for name in (command[1] or "").split():
+            slow = "SLOW" in command[0]
+            assert not slow or "pytest.mark.slow" in (ROOT / name).read_text(), name
+            assert (ROOT / name).exists(), name
+    assert f"{len(MISTAKES)} mistakes" in PROMISES
 
 
 def test_the_course_page_counts_exercises_and_points_right():
