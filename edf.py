@@ -75,11 +75,11 @@ def forward():
 
 
 def backward(loss):
-    """Set grad, that of the mean of loss.value, from the Params to the loss.
+    """Set grad of all between a Param and the loss, of the mean of loss.value.
 
     In reverse order a component comes after all that use it, so by then its
     gradient is complete.  Of components that are not on the way from a Param to
-    the loss, and of Inputs, grad stays None.  Call it before a value changes.
+    the loss, and of Inputs, grad stays None.  Call it right after forward().
 
     Raises TypeError if the loss is not in the graph, has no value yet, or does
     not depend on any Param, or if an Input or a Param was set since forward();
@@ -101,7 +101,7 @@ def backward(loss):
 class Component:
     """A node of the graph: a function of other nodes, written as formulas.
 
-        class Scale(Component):
+        class Scale(edf.Component):             # used as y = Scale(x, factor=3)
             def f(self, x, factor=2):
                 return factor * x
 
@@ -116,8 +116,9 @@ class Component:
     self under other names.  Neither f nor a d-method changes its arguments in
     place: other components hold the same arrays.
 
-    A component that does not fit this form overrides forward(), which sets
-    value to an array, and backward(), which calls add_grad() of its inputs.
+    A component that does not fit this form overrides forward(self), which sets
+    value to an array, and backward(self), which calls add_grad() of each of its
+    inputs; f(self, ...) then only names them, for self.<input>.value.
     """
 
     value = None        # set by forward()
@@ -126,7 +127,7 @@ class Component:
     changed = False     # an Input or a Param: was it set since forward()?
     arguments = {}      # {name: argument of f}, inputs and options
     inputs = ()         # those of the arguments that are components
-    slots = ()          # arguments as pairs, with None in place of an option
+    slots = ()          # (name, input) for each argument, None for an option
     number = -1         # its place in components, once it is there
     built = None        # where: a path and a line
     name = None         # "Affine[3]": what components[3] is called
@@ -170,7 +171,7 @@ class Component:
         try:
             self.value = as_real(self.f(*self.values()))
         except Exception as error:
-            error.add_note(facts(self, "f"))
+            explain(error, self, "f")
             raise
 
     def backward(self):
@@ -185,7 +186,7 @@ class Component:
                     dx = derivative(self, name)
                     node.add_grad(dx(self.grad, *values))
                 except Exception as error:
-                    error.add_note(facts(self, "d" + name))
+                    explain(error, self, "d" + name)
                     raise
 
     def add_grad(self, grad):
@@ -216,7 +217,7 @@ class Input(Component):
     Raises ValueError for what is not numbers, and for an empty array.
     """
 
-    real_for = None         # the last component that could differentiate it
+    real_for = None         # a component that needs real numbers from it
     _value = None
 
     def __init__(self, value=None, name=None):
@@ -239,7 +240,6 @@ class Input(Component):
 
     def forward(self):
         """Check that there is a value, of the right kind."""
-        self.changed = False
         if self.value is None:
             raise TypeError("an Input has no value: set .value before forward()"
                             "\n" + facts(self, "forward"))
@@ -248,6 +248,7 @@ class Input(Component):
                              "takes real numbers: divide images by 255, or "
                              "convert with .astype(float) (or are these the "
                              "labels?)\n" + facts(self, "forward"))
+        self.changed = False
 
 
 class Param(Component):
@@ -429,19 +430,20 @@ class evaluating:
         training = self.before
 
 
-# edf.rng is the source of every random number.  It is asked for as users do, by
-# way of the module, so that it can be made then.
+# edf.rng is the source of every random number.  It is made when it is first
+# asked for, by way of the module: loading its part of NumPy takes 12 ms.
 
 edf = sys.modules[__name__]
 
 
 def __getattr__(name):
-    """Make rng when it is first asked for: NumPy needs 12 ms to load its part.
+    """Make rng when it is first asked for.
 
     Python calls this for names that the module does not have (PEP 562).
     """
     if name != "rng":
-        raise AttributeError(f"module 'edf' has no attribute {name!r}")
+        raise AttributeError(f"module 'edf' has no attribute {name!r}"
+                             f"{advice(name)}")
     edf.rng = np.random.default_rng()
     return edf.rng
 
@@ -495,15 +497,18 @@ class Optimiser:
 
     A subclass gives the direction d.  lr, the learning rate, may be changed
     between steps.  weight_decay w is added to the gradient, as if the loss had
-    a term weight_decay |w|^2 / 2.  Raises TypeError if lr is no number.
+    a term weight_decay |w|^2 / 2.  Raises TypeError for a list of Params.
     """
 
     decay_apart = False     # True for AdamW: w shrinks apart from the gradient
 
+    def __new__(cls, *args, **options):
+        if args and isinstance(args[0], (list, Component)):
+            raise TypeError("an optimiser moves all in edf.params: it takes no "
+                            f"list of them, write {cls.__name__}(lr=0.1)")
+        return super().__new__(cls)
+
     def __init__(self, lr, weight_decay=0):
-        if not isinstance(lr, numbers.Real):
-            raise TypeError("lr must be a number: an optimiser moves all in "
-                            "edf.params, it takes no list of them")
         self.lr, self.weight_decay = lr, weight_decay
         self.memory = {}                # {Param: {name: array or number}}
 
@@ -661,7 +666,8 @@ def batches(*arrays, size, shuffle=False):
     """Yield tuples of `size` rows of each array; the last may be smaller.
 
     With shuffle, they come in a random order, a new one for every call; row i
-    of one array stays with row i of the others.
+    of one array stays with row i of the others.  Loop with `for x.value,
+    labels.value in batches(...)`: x in place of x.value would be a new name.
 
     Raises ValueError if the arrays differ in length, or size is less than 1.
     """
@@ -753,8 +759,9 @@ def require_loss(loss):
                         "want the gradient of")
     for component in components:
         if component.changed and component.number < loss.number:
-            raise TypeError(f"{component} has changed since forward(): call "
-                            "forward() again before backward(loss)")
+            raise TypeError(f"{component} has changed since the last forward() "
+                            "that succeeded: call forward() again before "
+                            "backward(loss)")
 
 
 def require_numbers(array, owner):
@@ -839,7 +846,7 @@ def guard(kind):
                                     "its add_grad")
             except Exception as error:
                 if not hasattr(error, "__notes__"):
-                    error.add_note(facts(self, method.__name__))
+                    explain(error, self, method.__name__)
                 raise
         return run
 
@@ -854,6 +861,35 @@ def no_number(component, *others):
     raise TypeError(f"{component} is a component, not a number: use its .value")
 
 
+# Names of other frameworks, and what there is in EDF.
+ELSEWHERE = {
+    "zero_grad": "leave it out, backward(loss) starts from new gradients",
+    "parameters": "edf.params is the list of all Params",
+    **dict.fromkeys(["item", "mean", "shape", "dtype", "T", "data", "detach",
+                     "numpy"], "the value has it: loss.value.mean(), x.value.shape"),
+    **dict.fromkeys(["nn", "Linear", "Dense"], "edf.Affine(x, w, b)"),
+    **dict.fromkeys(["CrossEntropyLoss", "cross_entropy"],
+                    "edf.SoftmaxCrossEntropy(scores, labels)"),
+    **dict.fromkeys(["MSELoss", "mse_loss"], "edf.SquaredError(x, targets)"),
+    **dict.fromkeys(["no_grad", "eval"], "with edf.evaluating():"),
+    **dict.fromkeys(["draw", "summary"], "import edf_view, edf_view.draw(loss)"),
+    "profile": "import edf_profile, edf_profile.profile(loss)",
+    "optim": "edf.SGD(lr), edf.Adam() and others",
+}
+
+
+def advice(name):
+    """Return ": " and what there is in EDF for a name of others, or ""."""
+    return f": {ELSEWHERE[name]}" if name in ELSEWHERE else ""
+
+
+def no_attribute(owner, name):
+    """Raise AttributeError, with advice if the name is of another framework."""
+    raise AttributeError(f"{type(owner).__name__!r} object has no attribute "
+                         f"{name!r}{advice(name)}", name=name, obj=owner)
+
+
+Component.__getattr__ = Optimiser.__getattr__ = no_attribute
 Component.__lt__ = Component.__le__ = Component.__gt__ = no_number
 Component.__ge__ = Component.__bool__ = Component.__float__ = no_number
 Component.__int__ = Component.__len__ = Component.__setitem__ = no_number
@@ -879,12 +915,23 @@ def describe(component):
     return f"{kind}({', '.join(shown)})"
 
 
+def explain(error, component, method):
+    """Add to an error where it arose; after one in forward() old values remain.
+
+    So backward(loss) is refused until a forward() has succeeded.
+    """
+    error.add_note(facts(component, method))
+    if method in ("f", "forward"):
+        for node in components[:component.number]:
+            node.changed = node.changed or not node.inputs
+
+
 def facts(component, method):
     """Say which method of which component failed, why, and where it stands."""
     path, line = component.built
     file = "a cell" if "ipykernel" in path else os.path.basename(path)
     source = linecache.getline(path, line).strip()
-    return (f"in {method} of {component}\n{reason(component)}"
+    return (f"in {method} of {component}\n{reason(component, method)}"
             f"built at line {line} of {file}: {source}")
 
 
@@ -899,7 +946,8 @@ def caller(component):
 
 
 # These are written with the names above, and add their own to them.  They are
-# read again with this file: a class of before a reload would be no Component.
+# read again with this file, or their classes would derive from the Component of
+# before a reload.
 sys.modules.pop("edf_catalogue", None)
 sys.modules.pop("edf_check", None)
 sys.modules.pop("edf_saving", None)

@@ -1,6 +1,6 @@
 """The catalogue of EDF: its components beyond the first, each as its formulas.
 
-They are names of edf (edf.ReLU, edf.Conv2d), whose last line imports this file.
+They are names of edf (edf.ReLU, edf.Conv2d), whose last lines import this file.
 Each is written as a component of your own would be, see edf.Component.  Where a
 docstring gives no shapes, its formula holds for every entry.
 
@@ -593,7 +593,7 @@ def places(image, size, stride):
 def pad(x, padding, fill=0):
     """Return x (B, C, H, W) with so many pixels more on all sides."""
     require(x.ndim == 4, "x must be images (B, C, H, W): x[:, None] gives "
-            "images of one channel that axis")
+            "images (B, H, W) that axis")
     require(padding >= 0, f"padding must be 0 or more, got {padding}")
     if padding == 0:
         return x

@@ -30,10 +30,11 @@ def check_gradients(loss, *nodes, entries=1000, tolerance=1e-6):
     which a wrong formula is right hide it: take two rows or more, and all of
     them different.
 
-    Returns {what was compared: largest error}; "Affine[3].dw" is the method dw
-    of components[3].  Errors are relative to the largest entry of the gradient,
-    a tenth of the largest term of L (its rounding hides much smaller ones), or
-    0.001, whichever is largest.
+    Says nothing if all is right.  Returns {what was compared: largest error};
+    "Affine[3].dw" is the method dw of components[3], alone, "Affine[3].w" the
+    Param in the whole graph.  Errors are relative to the largest entry of the
+    gradient, a tenth of the largest term of L (its rounding hides much smaller
+    ones), or 0.001, whichever is largest.
     Raises AssertionError if an error exceeds the tolerance, with the component,
     its method and the worst entry, and TypeError if a node has no gradient.
     """
@@ -55,10 +56,14 @@ def check_gradients(loss, *nodes, entries=1000, tolerance=1e-6):
         errors[name] = float(error[worst])
         if not errors[name] <= tolerance:           # not: nan fails too
             entry = np.unravel_index(picks[worst], node.value.shape)
+            hint = " (is a kink near? then change the values and check again)"
+            if not np.isfinite(want[worst]):
+                hint = " (its values are not finite: change them)"
+            elif not at_kink[worst]:
+                hint = ""
             fault(f"wrong gradient: {name} gives {got[worst]:.9g} at entry "
                   f"{tuple(map(int, entry))}, central differences give "
-                  f"{want[worst]:.9g}" + (" (is a kink near? then change the "
-                  "values and check again)" if at_kink[worst] else ""), place)
+                  f"{want[worst]:.9g}{hint}", place)
 
     def check_alone(component):
         """Check what one component adds to its inputs, and that it adds it."""
@@ -181,13 +186,17 @@ ADVICE = {
                  "which makes a new array, not x *= 2",
     "'NoneType'": "None is what is not there yet: values come from forward(), "
                   "and gradients from backward(loss) and by add_grad",
-    "positional argument": "d<input> takes self and dy, and then the same as f",
+    "positional argument": "f takes self and the inputs, d<input> self, dy and "
+                           "then the same as f, forward and backward only self",
     "to Python scalars": "a number is meant: is it a component, or an array?",
     "'tuple' and 'int'": "one number is meant, for both axes",
+    "the gradient has shape": "an input has a gradient of its own shape: where "
+                              "NumPy repeated it, edf.unbroadcast(grad, "
+                              "b.shape) sums over the copies",
 }
 
 
-def reason(component):
+def reason(component, method):
     """Return a line on why an error arose in a component, or "" if unknown.
 
     It holds the shapes of the inputs against those in the docstring, such as
@@ -196,29 +205,32 @@ def reason(component):
     error = sys.exception()
     if error is None:
         return ""
+    if method not in ("f", "forward") and component.grad is None:
+        return ("it has no gradient yet: call edf.backward(loss), which calls "
+                "this of every component\n")
     lines = (component.__doc__ or "").splitlines()
     texts = [line.partition("->")[0] for line in lines if "->" in line]
-    odds = [misfit(component, text) for text in texts]
+    odds = [misfit(component, text, len(texts) == 1) for text in texts]
     if any(odds) and "" not in odds:            # BatchNorm has two such lines
         return next(filter(None, odds)) + "\n"
-    return "".join(advice + "\n" for words, advice in ADVICE.items()
+    return "".join(text + "\n" for words, text in ADVICE.items()
                    if words in str(error))
 
 
-def misfit(component, text):
+def misfit(component, text, alone):
     """Say how inputs differ from the shapes in a text: x (B, D), w (D, H).
 
     Returns "" if they do not differ, and None if that cannot be told: there may
-    be no shapes, and B may stand for several axes.
+    be no shapes, and B, which may stand for several axes, other such texts.
     """
     lengths = {}
     for name, axes in re.findall(r"(\w+) \(([^)]+)\)", text):
         value = getattr(component.arguments.get(name), "value", None)
         letters, shape = re.findall(r"\w+", axes), np.shape(value)
-        more = len(shape) - len(letters)
-        if value is None or more > 0 and axes[0] == "B":
+        more, many = len(shape) - len(letters), axes[:3] in ("...", "B, ")
+        if value is None or more > 0 and axes[:3] == "B, " and not alone:
             return None
-        if more < 0 or more > 0 and axes[:3] != "...":
+        if more < 0 or more > 0 and not many:
             return f"{name} has shape {shape}, but is meant to have ({axes})"
         for letter, length in zip(letters[::-1], shape[::-1]):
             other, first = lengths.setdefault(letter, (length, name))
@@ -262,8 +274,9 @@ def debugging():
         for name, node in component.slots:
             if node is None or node.inputs or node.value is None:
                 continue                # that of a function has been looked at
-            refuse_nan(node.value, f"{node}, which is {name},", "look at what "
-                       "was assigned to it, or at the last step")
+            refuse_nan(node.value, f"{node} (argument {name})", "was the last "
+                       "step too long? try a smaller lr" if node.needs_grad
+                       else "look at the data")
         return [read_only(v) if isinstance(v, np.ndarray) else v
                 for v in plain_values(component)]
 

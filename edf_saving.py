@@ -13,7 +13,7 @@ if "edf" not in sys.modules:
     raise ImportError("import edf instead: it brings save and load along")
 
 import edf
-from edf import Param, components, label, params, require
+from edf import Optimiser, Param, components, label, params, require
 
 
 def save(path, optimiser=None):
@@ -35,6 +35,7 @@ def save(path, optimiser=None):
     import json
     import zipfile  # here and in restore, as it takes longer to import than EDF
 
+    require_optimiser(optimiser)
     memory = optimiser.memory if optimiser else {}      # {Param: {key: value}}
     places = saved(memory)
     for name, (holder, key, shapes) in places.items():
@@ -73,6 +74,7 @@ def load(path, optimiser=None):
     cannot hold, the state of no optimiser or of one of another class, or more
     than about 32 bytes for each number of the graph: such a file is not read.
     """
+    require_optimiser(optimiser)
     room = 2 ** 19 + sum(2000 + 50 * len(label(param)) + 32 * param.value.size
                          for param in params)
     with open(path, "rb") as file:
@@ -148,7 +150,8 @@ def saved(memory):
     places = {}
     for node in components:
         called, held, more = label(node), vars(node), memory.get(node, {})
-        held |= {key: getattr(node, key) for key in node.statistics}
+        for key in node.statistics:     # from the class, if it has not run yet
+            held.setdefault(key, getattr(node, key))
         kept = {f"{called}.{key}.npy": (held, key, None)
                 for key in node.statistics}
         if isinstance(node, Param):
@@ -161,6 +164,13 @@ def saved(memory):
                 "without edf.clear()?)")
         places |= kept
     return places
+
+
+def require_optimiser(optimiser):
+    """Raise TypeError unless it is an optimiser or None."""
+    if not isinstance(optimiser, (Optimiser, type(None))):
+        raise TypeError("after the path comes an optimiser or nothing: save "
+                        f"and load take the whole graph, not {optimiser!r}")
 
 
 def require_fit(name, array, shapes):

@@ -288,13 +288,36 @@ Param w (3,) is a component, not an array: NumPy takes its .value, and edf has f
     ("a method of arrays on a component", """
 edf.Param(np.ones(3)).mean()
 """, AttributeError, """
-'Param' object has no attribute 'mean'
+'Param' object has no attribute 'mean': the value has it: loss.value.mean(), x.value.shape
 """),
 
     ("the shape of a component", """
 edf.Param(np.ones(3)).shape
 """, AttributeError, """
-'Param' object has no attribute 'shape'
+'Param' object has no attribute 'shape': the value has it: loss.value.mean(), x.value.shape
+"""),
+
+    ("a layer that has another name here", """
+edf.Linear(784, 10)
+""", AttributeError, """
+module 'edf' has no attribute 'Linear': edf.Affine(x, w, b)
+"""),
+
+    ("a picture of the graph without its import", """
+edf.draw(edf.Param(1.0))
+""", AttributeError, """
+module 'edf' has no attribute 'draw': import edf_view, edf_view.draw(loss)
+"""),
+
+    ("images that are not flattened", """
+x = edf.Input(np.ones((6, 28, 28)))
+edf.Affine(x, edf.Param(np.ones((784, 10))), edf.Param(np.zeros(10)))
+edf.forward()
+""", ValueError, """
+matmul: …
+in f of Affine(x (6, 28, 28), w (784, 10), b (10,))
+D is 28 in x, but 784 in w
+built at line 2 of student.py: edf.Affine(x, edf.Param(np.ones((784, 10))), edf.Param(np.zeros(10)))
 """),
 
     # What an Input and a Param hold.
@@ -581,7 +604,7 @@ x, w, b = edf.Input(np.ones((2, 784))), edf.Param(np.ones((8, 1, 5, 5))), edf.Pa
 edf.Conv2d(x, w, b)
 edf.forward()
 """, ValueError, """
-x must be images (B, C, H, W): x[:, None] gives images of one channel that axis
+x must be images (B, C, H, W): x[:, None] gives images (B, H, W) that axis
 in f of Conv2d(x (2, 784), w (8, 1, 5, 5), b (8,), stride 1, padding 0)
 x has shape (2, 784), but is meant to have (B, C, H, W)
 built at line 2 of student.py: edf.Conv2d(x, w, b)
@@ -874,6 +897,7 @@ edf.forward()
 labels must be one class number for each row of (3, 10), got shape (3, 10): set both to the same
     batch, flatten a column by [:, 0], or one-hot rows by .argmax(axis=1)
 in f of SoftmaxCrossEntropy(scores (3, 10), labels (3, 10))
+labels has shape (3, 10), but is meant to have (B,)
 built at line 2 of student.py: edf.SoftmaxCrossEntropy(scores, labels)
 """),
 
@@ -885,6 +909,7 @@ edf.forward()
 labels must be one class number for each row of (3, 10), got shape (3, 1): set both to the same
     batch, flatten a column by [:, 0], or one-hot rows by .argmax(axis=1)
 in f of SoftmaxCrossEntropy(scores (3, 10), labels (3, 1))
+labels has shape (3, 1), but is meant to have (B,)
 built at line 2 of student.py: edf.SoftmaxCrossEntropy(scores, labels)
 """),
 
@@ -995,7 +1020,8 @@ edf.forward()
 x.value = 2.0
 edf.backward(loss)
 """, TypeError, """
-Input x () has changed since forward(): call forward() again before backward(loss)
+Input x () has changed since the last forward() that succeeded: call forward() again before
+    backward(loss)
 """),
 
     ("backward after a step", """
@@ -1005,7 +1031,8 @@ edf.backward(loss)
 edf.SGD(0.1).step()
 edf.backward(loss)
 """, TypeError, """
-Param w () has changed since forward(): call forward() again before backward(loss)
+Param w () has changed since the last forward() that succeeded: call forward() again before
+    backward(loss)
 """),
 
     ("backward after a step by hand", """
@@ -1016,7 +1043,23 @@ edf.backward(loss)
 w.value -= 0.1 * w.grad
 edf.backward(loss)
 """, TypeError, """
-Param w () has changed since forward(): call forward() again before backward(loss)
+Param w () has changed since the last forward() that succeeded: call forward() again before
+    backward(loss)
+"""),
+
+    ("backward after a forward that failed", """
+x, labels = edf.Input(np.ones((2, 4)), "x"), edf.Input([0, 1])
+scores = edf.Affine(x, edf.Param(np.ones((4, 3))), edf.Param(np.zeros(3)))
+loss = edf.SoftmaxCrossEntropy(scores, labels)
+edf.forward()
+labels.value = [0, 7]
+try:
+    edf.forward()
+except ValueError:
+    edf.backward(loss)
+""", TypeError, """
+Input x (2, 4) has changed since the last forward() that succeeded: call forward() again before
+    backward(loss)
 """),
 
     ("backward of a component of a cleared graph", """
@@ -1084,8 +1127,7 @@ loss.backward()
 """, TypeError, """
 unsupported operand type(s) for *: 'NoneType' and…
 in da of Mul(a (), b 2)
-None is what is not there yet: values come from forward(), and gradients from backward(loss) and
-    by add_grad
+it has no gradient yet: call edf.backward(loss), which calls this of every component
 built at line 1 of student.py: loss = edf.Param(1.0) * 2
 """),
 
@@ -1131,9 +1173,9 @@ SGD.__init__() missing 1 required positional argument: 'lr'
 """),
 
     ("an optimiser gets the parameters, as those of other frameworks do", """
-edf.SGD([edf.Param(1.0)], 0.1)
+edf.SGD(edf.params, lr=0.1)
 """, TypeError, """
-lr must be a number: an optimiser moves all in edf.params, it takes no list of them
+an optimiser moves all in edf.params: it takes no list of them, write SGD(lr=0.1)
 """),
 
     ("an option of SGD has the name that other frameworks use", """
@@ -1157,7 +1199,7 @@ nesterov needs a momentum, such as 0.9
     ("the gradients are set to zero, as in other frameworks", """
 edf.SGD(lr=0.1).zero_grad()
 """, AttributeError, """
-'SGD' object has no attribute 'zero_grad'
+'SGD' object has no attribute 'zero_grad': leave it out, backward(loss) starts from new gradients
 """),
 
     ("images and labels of unequal length", """
@@ -1375,7 +1417,8 @@ edf.backward(y)
 """, TypeError, """
 Double.dx() takes 2 positional arguments but 3 were given
 in dx of Double(x (2,))
-d<input> takes self and dy, and then the same as f
+f takes self and the inputs, d<input> self, dy and then the same as f, forward and backward only
+    self
 built at line 8 of student.py: y = Double(edf.Param([1.0, 2.0]))
 """),
 
@@ -1393,7 +1436,8 @@ edf.backward(y)
 """, TypeError, """
 Scale.dx() takes 3 positional arguments but 4 were given
 in dx of Scale(x (2,), factor 2)
-d<input> takes self and dy, and then the same as f
+f takes self and the inputs, d<input> self, dy and then the same as f, forward and backward only
+    self
 built at line 8 of student.py: y = Scale(edf.Param([1.0, 2.0]))
 """),
 
@@ -1411,6 +1455,8 @@ edf.backward(y)
 """, ValueError, """
 the gradient has shape (), but the value has shape (2,)
 in dx of Double(x (2,))
+an input has a gradient of its own shape: where NumPy repeated it, edf.unbroadcast(grad, b.shape)
+    sums over the copies
 built at line 8 of student.py: y = Double(edf.Param([1.0, 2.0]))
 """),
 
@@ -1428,6 +1474,8 @@ edf.backward(y)
 """, ValueError, """
 the gradient has shape (2,), but the value has shape (1, 2)
 in dx of Double(x (1, 2))
+an input has a gradient of its own shape: where NumPy repeated it, edf.unbroadcast(grad, b.shape)
+    sums over the copies
 built at line 8 of student.py: y = Double(edf.Param([[1.0, 2.0]]))
 """),
 
@@ -1742,6 +1790,8 @@ edf.backward(y)
 """, ValueError, """
 the gradient has shape (), but the value has shape (2,)
 in backward of Total(x0 (2,))
+an input has a gradient of its own shape: where NumPy repeated it, edf.unbroadcast(grad, b.shape)
+    sums over the copies
 built at line 12 of student.py: y = Total(edf.Param([1.0, 2.0]))
 """),
 ]

@@ -109,8 +109,8 @@ def test_an_input_that_is_not_finite(value):
     x = Input([[1.0, value, 3.0], [value, 2.0, 5.0]], name="images")
     loss = Affine(x, Param(np.ones((3, 2))), Param(np.zeros(2)))
     assert stopped(loss) == (
-        "Input images (2, 3), which is x, has nan or infinity in 2 of 6 entries: look at what was "
-        "assigned to it, or at the last step\n"
+        "Input images (2, 3) (argument x) has nan or infinity in 2 of 6 entries: look at the "
+        "data\n"
         "in f of Affine(x (2, 3), w (3, 2), b (2,))\n"
         "built\n"
         "x from 1 to 5 (2 nan or infinite)\n"
@@ -125,8 +125,8 @@ def test_a_param_that_is_not_finite_after_a_step():
     edf.backward(loss)
     edf.SGD(lr=np.inf).step()
     assert stopped(loss) == (
-        "Param w (2,), which is a, has nan or infinity in 2 of 2 entries: look at what was "
-        "assigned to it, or at the last step\n"
+        "Param w (2,) (argument a) has nan or infinity in 2 of 2 entries: was the last step too "
+        "long? try a smaller lr\n"
         "in f of Mul(a (2,), b 2)\n"
         "built\n"
         "a all nan or infinite")

@@ -139,6 +139,17 @@ def test_two_params_of_one_name_are_refused(tmp_path):
     assert os.listdir(tmp_path) == []
 
 
+@pytest.mark.parametrize("act", [edf.save, edf.load])
+def test_what_comes_after_the_path_is_an_optimiser(tmp_path, act):
+    loss = Param(1.0, name="w") * 2
+    for path, what, shown in ((tmp_path / "w", loss, "Mul(a (), b 2)"), (loss, "w.npz", "'w.npz'")):
+        with pytest.raises(TypeError) as caught:
+            act(path, what)
+        assert str(caught.value) == ("after the path comes an optimiser or nothing: save and load "
+                                     f"take the whole graph, not {shown}")
+    assert os.listdir(tmp_path) == []
+
+
 def test_an_object_array_is_not_unpickled(tmp_path):
     class Trap:
         def __reduce__(self):
