@@ -260,7 +260,7 @@ class Param(Component):
 
     def __init__(self, value, name=None):
         require_numbers(np.asarray(value), "a Param")
-        self._value = np.array(value, dtype)
+        self._value = np.array(value, dtype)    # before it is in the graph
         super().__init__()
         self.name, self.needs_grad = name, True
         params.append(self)
@@ -757,11 +757,22 @@ def require_loss(loss):
     if not loss.needs_grad:
         raise TypeError(f"{loss} depends on no Param: make a Param of what you "
                         "want the gradient of")
-    for component in components:
-        if component.changed and component.number < loss.number:
+    changed = [component for component in components if component.changed]
+    needed = ancestors(loss) if changed else ()
+    for component in changed:
+        if component in needed:
             raise TypeError(f"{component} has changed since the last forward() "
                             "that succeeded: call forward() again before "
                             "backward(loss)")
+
+
+def ancestors(node):
+    """Return the set of all components that it depends on, and itself."""
+    found = {node}
+    for component in reversed(components[:node.number + 1]):
+        if component in found:
+            found.update(component.inputs)
+    return found
 
 
 def require_numbers(array, owner):
@@ -815,8 +826,8 @@ def derivative(component, name):
 def guard(kind):
     """Hold a component's own methods to what they have to do.
 
-    __init__ must make inputs of all components that it keeps, forward set value
-    to an array, backward add to the gradient of every input that needs one; and
+    __init__ must not keep components that are inputs of none, forward set value
+    to an array, backward leave no input that needs a gradient without one; and
     errors in these two say where, as errors in formulas.
     """
     def build(self, *args, **options):
@@ -826,15 +837,17 @@ def guard(kind):
                 raise TypeError(f"__init__ of {kind.__name__} must call "
                                 "super().__init__")
             for name, node in vars(self).items():
-                if isinstance(node, Component) and node not in self.inputs:
+                if isinstance(node, Component) and not any(
+                        node in c.inputs for c in components[node.number:]):
+                    del components[self.number:]
                     raise TypeError(f"{name} of {kind.__name__} is no input of "
                                     f"it: pass {name} to super().__init__")
 
     def guarded(method):
         @functools.wraps(method)
-        def run(self):
+        def run(self, *args, **options):
             try:
-                method(self)
+                method(self, *args, **options)
                 if method.__name__ == "forward":
                     if self.value is None:
                         raise TypeError("forward set no value")
@@ -843,7 +856,8 @@ def guard(kind):
                     self.changed = False    # a kind of Input may set its own
                 elif any(x.needs_grad and x.grad is None for x in self.inputs):
                     raise TypeError("no gradient was added to an input: call "
-                                    "its add_grad")
+                                    "its add_grad (or set self.needs_grad = "
+                                    "False in __init__, if none is to pass)")
             except Exception as error:
                 if not hasattr(error, "__notes__"):
                     explain(error, self, method.__name__)

@@ -442,7 +442,7 @@ class Concat(Component):
     """Arrays one behind the other along an axis: Concat(a, b, axis=1)."""
 
     def __init__(self, *xs, axis=0):
-        self.axis = axis
+        self.axis = axis                # before it is in the graph
         super().__init__(*xs)
         for x in xs:
             x.real_for = self.name      # backward does not go by d-methods

@@ -85,8 +85,8 @@ def check_gradients(loss, *nodes, entries=1000, tolerance=1e-6):
         once = {node: node.grad for node in learned}
         component.backward()
         for node in learned:
-            slots = component.arguments.items()
-            method = " + ".join("d" + name for name, n in slots if n is node)
+            names = [name for name, n in component.slots if n is node]
+            method = " + ".join("d" + name for name in names)
             if type(component).backward is not edf.Component.backward:
                 method = "backward"
             name = f"{label(component)}.{method}"
@@ -251,10 +251,10 @@ def debugging():
             edf.backward(loss)
 
     The ValueError names the component, its method, and the ranges of what that
-    got; NumPy's warnings are off, as they name neither.  Formulas get all
-    arrays read-only: one that writes into them is stopped.  Outside of the with
-    statement this costs nothing, as it puts three functions of EDF in place of
-    others and then takes them away again.
+    got; NumPy's warnings are off, as they name neither.  Values and gradients
+    are read-only, for formulas and for you: what writes into them is stopped.
+    Outside of the with statement this costs nothing, as it puts three functions
+    of EDF in place of others and then takes them away again.
     """
     plain_as_real, plain_facts, plain_values = PLAIN
 
@@ -267,7 +267,7 @@ def debugging():
         ranges = [f"{name} {span(node.value)}" for name, node in component.slots
                   if isinstance(getattr(node, "value", None), np.ndarray)]
         if method != "f" and component.grad is not None:
-            ranges.insert(0, f"dy {span(component.grad)}")
+            ranges.insert(0, f"dy {span(np.asarray(component.grad))}")
         return "\n".join([plain_facts(component, method), *ranges])
 
     def values(component):

@@ -6,6 +6,7 @@ save and load are names of edf, whose last lines import this file.
 import io
 import os
 import sys
+from functools import partial
 
 import numpy as np
 
@@ -13,7 +14,7 @@ if "edf" not in sys.modules:
     raise ImportError("import edf instead: it brings save and load along")
 
 import edf
-from edf import Optimiser, Param, components, label, params, require
+from edf import Optimiser, Param, label, require
 
 
 def save(path, optimiser=None):
@@ -29,8 +30,9 @@ def save(path, optimiser=None):
     If saving fails or is killed, an old file stays as it was; killed, it may
     leave path.<number>.unfinished behind, which can be deleted.
 
-    Raises ValueError if two Params have the same name, or an optimiser of your
-    own remembers what is neither a number nor an array of the Param's shape.
+    Raises ValueError if two Params have the same name, and for what load would
+    refuse: an optimiser of your own that remembers what is neither a number nor
+    an array of the Param's shape, or so much that the file exceeds room().
     """
     import json
     import zipfile  # here and in restore, as it takes longer to import than EDF
@@ -38,23 +40,28 @@ def save(path, optimiser=None):
     require_optimiser(optimiser)
     memory = optimiser.memory if optimiser else {}      # {Param: {key: value}}
     places = saved(memory)
-    for name, (holder, key, shapes) in places.items():
-        require_fit(name, np.asarray(holder[key]), shapes)
+    for name, (value, _, shapes) in places.items():
+        require_fit(name, np.asarray(value), shapes)
     unfinished = f"{os.fsdecode(path)}.{os.getpid()}.unfinished"
     try:
         with open(unfinished, "wb") as file:
             with zipfile.ZipFile(file, "w") as archive:
-                for name, (holder, key, _) in places.items():
+                for name, (value, _, _) in places.items():
                     entry = zipfile.ZipInfo()
                     entry.filename = name       # as it is, with \0 in it too
                     with archive.open(entry, "w", force_zip64=True) as part:
-                        np.lib.format.write_array(part, np.asarray(holder[key]))
+                        np.lib.format.write_array(part, np.asarray(value))
                 if optimiser:
-                    state = {"optimiser": type(optimiser).__name__, "memory": {
-                        label(node): list(memory.get(node, ()))
-                        for node in params}, "rng": edf.rng.bit_generator.state}
+                    state = {
+                        "optimiser": type(optimiser).__name__,
+                        "memory": {label(node): list(memory.get(node, ()))
+                                   for node in edf.params},
+                        "rng": edf.rng.bit_generator.state}
                     entry = zipfile.ZipInfo("training.json")
                     archive.writestr(entry, json.dumps(state))
+            size = file.tell()
+            require(size <= room(), f"the file would have {size} bytes, and "
+                    f"load() takes {room()} at most for this graph")
             file.flush()
             os.fsync(file.fileno())
         os.replace(unfinished, path)
@@ -72,14 +79,12 @@ def load(path, optimiser=None):
     Raises ValueError, before anything is changed, if the file is damaged or was
     compressed, has other names or shapes than the graph, numbers that `dtype`
     cannot hold, the state of no optimiser or of one of another class, or more
-    than about 32 bytes for each number of the graph: such a file is not read.
+    bytes than room(): such a file is not read.
     """
     require_optimiser(optimiser)
-    room = 2 ** 19 + sum(2000 + 50 * len(label(param)) + 32 * param.value.size
-                         for param in params)
     with open(path, "rb") as file:
-        require(os.fstat(file.fileno()).st_size <= room, f"{path} cannot be "
-                f"loaded: {room} bytes are enough for this graph, it has more")
+        require(os.fstat(file.fileno()).st_size <= room(), f"{path} cannot be "
+                f"loaded: for this graph {room()} bytes are enough")
         content = file.read()
     try:
         restore(content, optimiser)
@@ -88,12 +93,22 @@ def load(path, optimiser=None):
                          f"{str(error) or repr(error)}") from None
 
 
+def room():
+    """Return how many bytes the file of this graph may have: 32 for a number.
+
+    Adam in float64 takes 24.  Besides, 2000 and more for each name and header.
+    """
+    kept = saved({}).items()
+    return 2 ** 19 + sum(2000 + 50 * len(name) + 32 * np.size(value)
+                         for name, (value, _, _) in kept)
+
+
 def restore(content, optimiser):
     """Do the work of load(): change nothing until nothing can fail any more."""
     import json
     import zipfile
 
-    few = 1000 + 20 * len(components)
+    few = 1000 + 20 * len(edf.components)
     require(content.count(b"PK\1\2") <= few, f"it has more than {few} arrays")
     archive = zipfile.ZipFile(io.BytesIO(content))
     entries = {entry.orig_filename: entry for entry in archive.infolist()}
@@ -105,12 +120,11 @@ def restore(content, optimiser):
     arrays, memory, state = {}, {}, entries.pop("training.json", None)
     if optimiser:
         require(state, "it was saved without an optimiser: load it without one")
-        require(state.file_size < 100 * few, "training.json is too long")
         state, kind = json.loads(archive.read(state)), type(optimiser).__name__
         require(state["optimiser"] == kind, "it was saved with the optimiser "
                 f"{state['optimiser']}, not {kind}: load it without one")
         memory = {param: dict.fromkeys(state["memory"].get(label(param), ()))
-                  for param in params}
+                  for param in edf.params}
     places = saved(memory)
     names = {name for name in entries
              if optimiser or not name.endswith(".memory")}
@@ -136,32 +150,32 @@ def restore(content, optimiser):
     if optimiser:
         edf.rng.bit_generator.state = state["rng"]      # the last that may fail
         optimiser.memory = memory
-    for name, (holder, key, _) in places.items():
-        holder[key] = arrays[name]
-    for param in params:
+    for param in edf.params:
         param.changed = True
+    for name, (_, put, _) in places.items():
+        put(arrays[name])
 
 
 def saved(memory):
-    """Return {name: (dict, key, shapes it may have)} of all that is kept.
+    """Return {name: (value, function that sets it, shapes)} of all to be kept.
 
-    memory is that of an optimiser: {Param: {key: value}}.
+    memory is that of an optimiser, {Param: {key: value}}.  None allows any
+    shape.
     """
     places = {}
-    for node in components:
-        called, held, more = label(node), vars(node), memory.get(node, {})
-        for key in node.statistics:     # from the class, if it has not run yet
-            held.setdefault(key, getattr(node, key))
-        kept = {f"{called}.{key}.npy": (held, key, None)
+    for node in edf.components:
+        kept = {f"{label(node)}.{key}.npy": (
+                getattr(node, key), partial(setattr, node, key), None)
                 for key in node.statistics}
         if isinstance(node, Param):
-            shape = node.value.shape
-            kept[f"{called}.npy"] = held, "_value", [shape]
-            kept |= {f"{key} of {called}.memory": (more, key, [shape, ()])
-                     for key in more}
-        require(not kept.keys() & places.keys(),
-                f"two parameters have the name {called} (was a cell run twice "
-                "without edf.clear()?)")
+            shape, more = node.value.shape, memory.get(node, {})
+            kept[f"{label(node)}.npy"] = (
+                node.value, partial(setattr, node, "_value"), [shape])
+            kept |= {f"{key} of {label(node)}.memory": (
+                     value, partial(more.__setitem__, key), [shape, ()])
+                     for key, value in more.items()}
+        require(not kept.keys() & places.keys(), "two parameters have the name "
+                f"{label(node)} (was a cell run twice without edf.clear()?)")
         places |= kept
     return places
 

@@ -217,8 +217,8 @@ check("my_prediction");
 # everything that uses it**. So when its turn comes, its own gradient is complete, and it can pass
 # it on. That is why no search through the graph is needed. The walk starts with the loss itself:
 # what is differentiated is the mean of its entries, so each of them gets the gradient 1 / their
-# number. (`require_graph` and `require_loss` only refuse what makes no sense, and `as_real` sees
-# to it that the numbers are of EDF's type, float32.)
+# number. (`require_graph` and `require_loss` only refuse what makes no sense. `as_real` changes
+# nothing here: it turns results into EDF's type, float32, and `edf.debugging` looks at them there.)
 
 # %%
 print(inspect.getsource(edf.forward))

@@ -1702,7 +1702,8 @@ y = Double(edf.Param([1.0, 2.0]))
 edf.forward()
 edf.backward(y)
 """, TypeError, """
-no gradient was added to an input: call its add_grad
+no gradient was added to an input: call its add_grad (or set self.needs_grad = False in __init__,
+    if none is to pass)
 in backward of Double(x0 (2,))
 built at line 12 of student.py: y = Double(edf.Param([1.0, 2.0]))
 """),

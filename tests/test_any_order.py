@@ -322,19 +322,19 @@ class Calls(RuleBasedStateMachine):
             self.modes.pop().__exit__(None, None, None)
 
 
-def run_calls(runs, calls, derandomize):
+def run_calls(runs, calls):
     run_state_machine_as_test(Calls, settings=settings(
-        max_examples=runs, stateful_step_count=calls, derandomize=derandomize, deadline=None,
+        max_examples=runs, stateful_step_count=calls, derandomize=True, deadline=None,
         database=None, suppress_health_check=list(HealthCheck)))
 
 
 def test_any_order_of_calls():
-    run_calls(200, 12, derandomize=True)
+    run_calls(200, 12)
 
 
 @pytest.mark.slow
 def test_many_calls_in_any_order():
-    run_calls(2000, 40, derandomize=False)
+    run_calls(2000, 40)
 
 
 TRAINING = """

@@ -290,8 +290,8 @@ def fuzz(path, count, seed):
             got = everything(optimiser)
             if structured:                  # the values may be others: those in the file
                 # what edf.load took is what NumPy reads there
-                kept = {name.removesuffix(".npy"): np.asarray(holder[key], np.float32).tobytes()
-                        for name, (holder, key, _) in edf_saving.saved({}).items()}
+                kept = {name.removesuffix(".npy"): np.asarray(value, np.float32).tobytes()
+                        for name, (value, _, _) in edf_saving.saved({}).items()}
                 fault = in_the_file(path) != kept
             else:
                 fault = got != {name: saved[name] for name in got}
@@ -350,7 +350,7 @@ def test_gigabytes_in_a_small_file_are_not_expanded(tmp_path):
         bomb(tmp_path / "w", "w.npy", times=times)
         tracemalloc.start()
         with pytest.raises(ValueError, match="^.*w cannot be loaded: (its arrays are "
-                                             "compressed|526402 bytes are enough)"):
+                                             "compressed|for this graph 526602 bytes)"):
             edf.load(tmp_path / "w")
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()

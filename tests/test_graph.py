@@ -359,3 +359,35 @@ def test_importing_edf_loads_no_more_of_numpy_than_numpy_does():
 def test_the_module_has_no_other_name_that_is_made_when_asked_for():
     with pytest.raises(AttributeError, match="module 'edf' has no attribute 'rnd'"):
         edf.rnd  # noqa: B018
+
+
+def test_backward_is_refused_only_if_what_the_loss_needs_has_changed():
+    p, q, metric = Param([1.0, 2.0]), Param([3.0, 4.0]), Input([1.0])
+    first, second = p * p, q * q
+    edf.Exp(metric)
+    edf.forward()
+    edf.backward(first)
+    edf.SGD(0.1).step()
+    metric.value = [2.0]
+    edf.backward(second)
+    np.testing.assert_array_equal(q.grad, [3, 4])
+    with pytest.raises(TypeError, match="has changed since the last forward"):
+        edf.backward(first)
+
+
+def test_a_model_may_keep_the_layers_that_it_is_built_of():
+    class Model(edf.Component):
+        def __init__(self, x):
+            self.w, self.b = Param(np.ones((2, 3))), Param(np.zeros(3))
+            self.scores = edf.Affine(x, self.w, self.b)
+            super().__init__(self.scores)
+
+        def f(self, scores):
+            return scores
+
+        def dscores(self, dy, scores):
+            return dy
+
+    model = Model(Input(np.ones((4, 2))))
+    run(model)
+    assert model.w.grad.shape == (2, 3)

@@ -209,9 +209,18 @@ def fail_in_forward(loss):
     edf.forward()
 
 
+class FailingBackward(edf.Component):
+    def f(self, x):
+        return x * x
+
+    def dx(self, dy, x):
+        raise ValueError("refused")
+
+
 def fail_in_backward(loss):
-    edf.components[0].value = np.ones((5, 20))      # the values are of another size
-    edf.backward(loss)
+    failing = FailingBackward(loss)
+    edf.forward()
+    edf.backward(failing)
 
 
 def fail_while_building(loss):

@@ -351,7 +351,7 @@ def npy(array, **options):
      "v of w.memory must hold numbers, got <U1 of shape (2,)"),
     ({"training.json": None}, "it was saved without an optimiser: load it without one"),
     ({"training.json": b"{}"}, "'optimiser'"),
-    ({"training.json": b" " * 200_000}, "training.json is too long"),
+    ({"training.json": b" " * 200_000}, "Expecting value: line 1 column 200001 (char 200000)"),
     ({"training.json": b'{"optimiser": "Adam", "memory": {}, "rng": 3}'},
      "m of w.memory is not in the graph; t of w.memory is not in the graph; "
      "v of w.memory is not in the graph"),
@@ -566,13 +566,13 @@ BOMBS = {
                                         method=0), "Header info length .*"),
     "a directory": (lambda path: many(path, 3000), "it has more than 1020 arrays"),
     "a long directory": (lambda path: many(path, 8000),
-                         "526402 bytes are enough for this graph, it has more"),
+                         "for this graph 526602 bytes are enough"),
     "arrays inside of arrays": (lambda path: nested(path, 500),
                                 "its arrays announce more bytes than it has"),
     "a size": (lambda path: lies(path, 2 ** 32 - 2), "its arrays announce more bytes than it has"),
     "a size of nothing": (lambda path: lies(path, 0), "Bad CRC-32 for file 'w.npy'"),
     "a file of 3 GB": (lambda path: hole(path, 3 * 2 ** 30),
-                       "526402 bytes are enough for this graph, it has more"),
+                       "for this graph 526602 bytes are enough"),
 }
 
 
@@ -618,3 +618,37 @@ def test_a_file_cut_at_any_byte_is_refused(tmp_path):
         with pytest.raises(ValueError, match="^.*w cannot be loaded: ."):
             edf.load(path, adam)
     assert everything(adam) == before
+
+
+def test_what_load_would_not_take_is_not_saved(tmp_path):
+    class Hoarder(edf.Optimiser):
+        def direction(self, grad, old):
+            old.update({str(i): grad for i in range(10)})
+            return grad
+
+    w, path = Param(np.ones(100_000), "w"), tmp_path / "w"
+    edf.save(path)
+    w.grad, hoarder = w.value, Hoarder(0.1)
+    hoarder.step()
+    with pytest.raises(ValueError, match="^the file would have 44..... bytes, and load.. takes 37"):
+        edf.save(path, hoarder)
+    assert os.listdir(tmp_path) == ["w"]
+    edf.load(path)
+
+
+def test_large_statistics_come_back(tmp_path):
+    class Covariance(edf.Component):
+        statistics = ("cov",)
+        cov = 0.0
+
+        def f(self, x):
+            self.cov = x.T @ x
+            return x
+
+    y = Covariance(Input(np.ones((2, 300))))
+    edf.forward()
+    want = y.cov
+    edf.save(tmp_path / "w")
+    y.cov = np.zeros((300, 300))
+    edf.load(tmp_path / "w")
+    np.testing.assert_array_equal(y.cov, want)
