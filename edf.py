@@ -777,10 +777,12 @@ def ancestors(node):
 
 def require_numbers(array, owner):
     """Raise ValueError unless an array holds numbers, and at least one."""
-    if array.dtype.kind not in "fiu" or array.size == 0:
-        raise ValueError(f"{owner} takes numbers, and at least one: convert "
-                         "with .astype(float) (a mask may also be a key, "
-                         f"x[mask]); got {array.dtype} of shape {array.shape}")
+    real, hint = array.dtype.kind in "fiu", ""
+    if not real:
+        hint = (": convert with .astype(float) (a mask may also be a key, "
+                "x[mask])")
+    require(real and array.size, f"{owner} takes numbers, and at least one"
+            f"{hint}; got {array.dtype} of shape {array.shape}")
 
 
 def require_labels(labels, scores):

@@ -345,8 +345,7 @@ setting an array element with a sequence…
     ("an Input that is empty", """
 edf.Input(np.zeros((0, 784)))
 """, ValueError, """
-an Input takes numbers, and at least one: convert with .astype(float) (a mask may also be a key,
-    x[mask]); got float64 of shape (0, 784)
+an Input takes numbers, and at least one; got float64 of shape (0, 784)
 """),
 
     ("an Input of true and false", """

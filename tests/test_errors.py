@@ -162,8 +162,9 @@ def test_a_component_of_a_cleared_graph_beside_a_new_graph_of_the_same_size():
     ([], "float64 of shape (0,)"),
 ])
 def test_inputs_and_params_take_numbers(owner, value, what):
-    text = (f"a{'n' * (owner is Input)} {owner.__name__} takes numbers, and at least one: convert "
-            f"with .astype(float) (a mask may also be a key, x[mask]); got {what}")
+    hint = ": convert with .astype(float) (a mask may also be a key, x[mask])"
+    text = (f"a{'n' * (owner is Input)} {owner.__name__} takes numbers, and at least one"
+            f"{'' if what.startswith('float') else hint}; got {what}")
     refused(ValueError, text, setattr, owner(1.0), "value", value)
     refused(ValueError, text, owner, value)
 
