@@ -75,7 +75,7 @@ def forward():
 
 
 def backward(loss):
-    """Set grad of all between a Param and the loss, of the mean of loss.value.
+    """Set grad, the gradient of the mean of loss.value, from Params to loss.
 
     In reverse order a component comes after all that use it, so by then its
     gradient is complete.  Of components that are not on the way from a Param to
@@ -753,7 +753,8 @@ def require_loss(loss):
     require_member(loss, "the loss")
     if loss.value is None:
         raise TypeError(f"{loss} has no value yet: call forward() first")
-    require(loss.value.size, f"{loss} is an empty array, which has no mean")
+    if not loss.value.size:
+        raise ValueError(f"{loss} is an empty array, which has no mean")
     if not loss.needs_grad:
         raise TypeError(f"{loss} depends on no Param: make a Param of what you "
                         "want the gradient of")
@@ -777,12 +778,13 @@ def ancestors(node):
 
 def require_numbers(array, owner):
     """Raise ValueError unless an array holds numbers, and at least one."""
-    real, hint = array.dtype.kind in "fiu", ""
-    if not real:
+    hint = ""
+    if array.dtype.kind not in "fiu":
         hint = (": convert with .astype(float) (a mask may also be a key, "
                 "x[mask])")
-    require(real and array.size, f"{owner} takes numbers, and at least one"
-            f"{hint}; got {array.dtype} of shape {array.shape}")
+    if hint or array.size == 0:
+        raise ValueError(f"{owner} takes numbers, and at least one{hint}; got "
+                         f"{array.dtype} of shape {array.shape}")
 
 
 def require_labels(labels, scores):
@@ -879,16 +881,14 @@ def no_number(component, *others):
 
 # Names of other frameworks, and what there is in EDF.
 ELSEWHERE = {
-    "zero_grad": "leave it out, backward(loss) starts from new gradients",
     "parameters": "edf.params is the list of all Params",
-    **dict.fromkeys(["item", "mean", "shape", "dtype", "T", "data", "detach",
-                     "numpy"], "the value has it: loss.value.mean(), x.value.shape"),
     **dict.fromkeys(["nn", "Linear", "Dense"], "edf.Affine(x, w, b)"),
     **dict.fromkeys(["CrossEntropyLoss", "cross_entropy"],
                     "edf.SoftmaxCrossEntropy(scores, labels)"),
     **dict.fromkeys(["MSELoss", "mse_loss"], "edf.SquaredError(x, targets)"),
     **dict.fromkeys(["no_grad", "eval"], "with edf.evaluating():"),
-    **dict.fromkeys(["draw", "summary"], "import edf_view, edf_view.draw(loss)"),
+    **dict.fromkeys(["draw", "summary"],
+                    "import edf_view, edf_view.draw(loss)"),
     "profile": "import edf_profile, edf_profile.profile(loss)",
     "optim": "edf.SGD(lr), edf.Adam() and others",
 }
@@ -899,13 +899,6 @@ def advice(name):
     return f": {ELSEWHERE[name]}" if name in ELSEWHERE else ""
 
 
-def no_attribute(owner, name):
-    """Raise AttributeError, with advice if the name is of another framework."""
-    raise AttributeError(f"{type(owner).__name__!r} object has no attribute "
-                         f"{name!r}{advice(name)}", name=name, obj=owner)
-
-
-Component.__getattr__ = Optimiser.__getattr__ = no_attribute
 Component.__lt__ = Component.__le__ = Component.__gt__ = no_number
 Component.__ge__ = Component.__bool__ = Component.__float__ = no_number
 Component.__int__ = Component.__len__ = Component.__setitem__ = no_number
