@@ -840,9 +840,11 @@ def guard(kind):
             if self.number < 0:
                 raise TypeError(f"__init__ of {kind.__name__} must call "
                                 "super().__init__")
+            used = set(self.inputs)
             for name, node in vars(self).items():
-                if isinstance(node, Component) and not any(
-                        node in c.inputs for c in components[node.number:]):
+                if not isinstance(node, Component) or node in used:
+                    continue
+                if not any(node in c.inputs for c in components[node.number:]):
                     del components[self.number:]
                     raise TypeError(f"{name} of {kind.__name__} is no input of "
                                     f"it: pass {name} to super().__init__")
