@@ -35,11 +35,11 @@ test-slow: .venv/dev
 	$(BIN)/python -m pytest -q -m slow $(OPTIONS)
 
 test-browser: .venv/dev
-	$(BIN)/python -m pytest -q -m browser tests/test_browser.py
+	$(BIN)/python -m pytest -q -m browser tests/course/test_browser.py
 
 test-grading: .venv/dev .venv-nbgrader/ready
 	NBGRADER_PYTHON="$(CURDIR)/$(GRADER)/python" $(BIN)/python -m pytest -q -m grading \
-		tests/test_grading.py
+		tests/course/test_grading.py
 
 lint: .venv/dev
 	$(BIN)/ruff check .
@@ -64,23 +64,23 @@ bench-quick: .venv-bench/ready
 clean:
 	rm -rf .venv .venv-nbgrader .venv-bench build
 
-.venv/user: requirements.txt
+.venv/user: pyproject.toml
 	$(PYTHON) -m venv .venv
 	$(BIN)/$(PIP) -r requirements.txt
 	@touch $@
 
-.venv/dev: requirements-dev.txt .venv/user
-	$(BIN)/$(PIP) -r requirements-dev.txt
+.venv/dev: .venv/user
+	$(BIN)/$(PIP) -e '.[dev]'
 	@touch $@
 
-.venv-nbgrader/ready: requirements-grading.txt requirements.txt
+.venv-nbgrader/ready: pyproject.toml
 	$(PYTHON) -m venv .venv-nbgrader
-	$(GRADER)/$(PIP) -r requirements-grading.txt
+	$(GRADER)/$(PIP) -e '.[grading]'
 	@touch $@
 
-.venv-bench/ready: requirements-bench.txt
+.venv-bench/ready: pyproject.toml
 	$(PYTHON) -m venv .venv-bench
-	$(BENCH)/$(PIP) -r requirements-bench.txt
+	$(BENCH)/$(PIP) -e '.[bench]'
 	@touch $@
 
 .PHONY: help ps1 notebook test test-slow test-browser test-grading lint student solutions release \

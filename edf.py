@@ -23,27 +23,25 @@ component adds its share to the gradients of its inputs.
         sgd.step()
     print(scores.value.argmax(axis=1))              # [0 1 1 0]
 
-Operators build components too: h + y is Add(h, y); there are - * / @ ** and
-h[:, 0] besides.  The batch size may change from one forward() to the next.
+Sections 1 to 3 are the whole idea: the graph, its nodes, and the functions of a
+classifier.  To look up are 4, the other functions, 5, training, 6, tools in
+files of their own, and 7, what refuses wrong use and words the errors.
 
 Letters in shapes: B examples in a batch, D numbers for each of them at the
 input of a layer, H at its output, K classes; M and N where none of these is
 meant.  In formulas x, w, b are values, y is the result, and dy is the gradient
 of the mean of the loss with respect to y: an array of the shape of y.
-
-The components beyond the first are in edf_catalogue.py, check_gradients and
-debugging in edf_check.py, save and load in edf_saving.py: all are names of this
-module like the others.  What only serves to refuse wrong use and to word the
-errors (require, facts and their like) stands in the last section.
 """
 
-import functools
+import importlib
 import inspect
 import linecache
 import math
 import numbers
 import os
 import sys
+import traceback
+from functools import reduce
 
 import numpy as np
 
@@ -53,14 +51,16 @@ import numpy as np
 
 components = []     # every component, in the order in which they were built
 params = []         # the Params among them: what an optimiser updates
+pending = set()     # what was set since forward(), and a walk that did not end
 
 dtype = np.float32  # of every real number in the graph
 
 
 def clear():
-    """Start a new graph: empty both lists, in place."""
+    """Start a new graph: empty all three, in place."""
     components.clear()
     params.clear()
+    pending.clear()
 
 
 def forward():
@@ -70,8 +70,14 @@ def forward():
     Raises TypeError if the graph is empty.
     """
     require_graph()
+    pending.add(forward)
     for component in components:
-        component.forward()
+        try:
+            component.forward()
+        except Exception as error:
+            explain(error, component)
+            raise
+    pending.clear()
 
 
 def backward(loss):
@@ -79,26 +85,50 @@ def backward(loss):
 
     In reverse order a component comes after all that use it, so by then its
     gradient is complete.  Of components that are not on the way from a Param to
-    the loss, and of Inputs, grad stays None.  Call it right after forward().
+    the loss, and of Inputs, grad stays None.
 
-    Raises TypeError if the loss is not in the graph, has no value yet, or does
-    not depend on any Param, or if an Input or a Param was set since forward();
-    ValueError if it is an empty array.
+    Raises TypeError unless forward() was called last, and the loss depends on a
+    Param; ValueError if it is an empty array.
     """
     require_loss(loss)
+    pending.add(backward)
     for component in components:
         component.grad = None
-    loss.grad = as_real(np.full_like(loss.value, 1 / loss.value.size, dtype))
+    loss.add_grad(np.full(loss.value.shape, 1 / loss.value.size, dtype))
     for component in reversed(components):
         if component.grad is not None:
-            component.backward()
+            try:
+                component.backward()
+            except Exception as error:
+                explain(error, component)
+                raise
+    require_gradients()
+    pending.discard(backward)
 
 
 # =============================================================================
 # 2  The nodes
 # =============================================================================
 
-class Component:
+class Joining(type):
+    """How a component is built: it joins the graph when its __init__ has ended."""
+
+    __signature__ = property(lambda cls: call_signature(cls))       # for help()
+
+    def __call__(cls, *args, **options):
+        start = len(components)
+        try:
+            component = super().__call__(*args, **options)
+            component.number = len(components)
+            identify(component)
+            components.append(component)
+        except BaseException:
+            take_back(start)
+            raise
+        return component
+
+
+class Component(metaclass=Joining):
     """A node of the graph: a function of other nodes, written as formulas.
 
         class Scale(edf.Component):             # used as y = Scale(x, factor=3)
@@ -121,41 +151,35 @@ class Component:
     inputs; f(self, ...) then only names them, for self.<input>.value.
     """
 
-    value = None        # set by forward()
     grad = None         # set by backward(loss), of the shape of value
     needs_grad = False  # is it a Param, or does it depend on one?
-    changed = False     # an Input or a Param: was it set since forward()?
-    arguments = {}      # {name: argument of f}, inputs and options
-    inputs = ()         # those of the arguments that are components
-    slots = ()          # (name, input) for each argument, None for an option
-    number = -1         # its place in components, once it is there
-    built = None        # where: a path and a line
-    name = None         # "Affine[3]": what components[3] is called
-    statistics = ()     # which attributes save() keeps too
-
-    def __init_subclass__(cls):
-        cls.signature = inspect.signature(cls.f.__get__(0))     # without self
-        if cls.__init__ is Component.__init__:
-            cls.__signature__ = cls.signature           # for help()
-        if cls.__module__ != __name__:
-            guard(cls)
+    arguments = {}      # {name in f: an input, or None for an option}
+    number = None       # its place in components
+    name = None         # what errors and files call it: "Affine[3]"
+    built = None        # the path and the line that built it
+    statistics = ()     # attributes that save() keeps too
+    _value = None
 
     def __init__(self, *args, **options):
-        self.arguments = bind(self, args, options)
-        self.number = len(components)
-        self.name = label(self) if self.arguments else None
-        for name, node in self.arguments.items():
-            setattr(self, name, node)
-            if isinstance(node, Component):
-                self.inputs += (node,)
-                node.name = node.name or f"{self.name}.{name}"
-                if hasattr(self, "d" + name):
-                    node.real_for = self.name           # an Input checks that
-        self.slots = [(name, node if isinstance(node, Component) else None)
-                      for name, node in self.arguments.items()]
-        self.needs_grad = any(node.needs_grad for node in self.inputs)
-        self.built = caller(self)
-        components.append(self)
+        given = bind(self, args, options)
+        vars(self).update(given)
+        self.arguments = {name: x if isinstance(x, Component) else None
+                          for name, x in given.items()}
+        self.needs_grad = any(x.needs_grad for x in self.inputs)
+
+    @property
+    def inputs(self):
+        """The components that it is a function of."""
+        return tuple(x for x in self.arguments.values() if x is not None)
+
+    @property
+    def value(self):
+        """An array, or None before forward()."""
+        return self._value
+
+    @value.setter
+    def value(self, value):
+        self._value = as_real(value)
 
     def f(self, *xs):
         """Return y, computed from the values of the inputs."""
@@ -163,16 +187,12 @@ class Component:
 
     def values(self):
         """Return what f gets: the values of the inputs, and the options."""
-        return [getattr(self, name) if node is None else node.value
-                for name, node in self.slots]
+        return [getattr(self, name) if x is None else x._value
+                for name, x in self.arguments.items()]
 
     def forward(self):
         """Set value to f of the values of the inputs."""
-        try:
-            self.value = as_real(self.f(*self.values()))
-        except Exception as error:
-            explain(error, self, "f")
-            raise
+        self._value = as_real(self.f(*self.values()))
 
     def backward(self):
         """Add to the gradient of each input what its d-method returns.
@@ -180,31 +200,36 @@ class Component:
         The method of an input that needs no gradient is never called.
         """
         values = self.values()
-        for name, node in self.slots:
-            if node is not None and node.needs_grad:
-                try:
-                    dx = derivative(self, name)
-                    node.add_grad(dx(self.grad, *values))
-                except Exception as error:
-                    explain(error, self, "d" + name)
-                    raise
+        for name, x in self.arguments.items():
+            if x is not None and x.needs_grad:
+                x.add_grad(derivative(self, name)(self.grad, *values))
 
     def add_grad(self, grad):
         """Add one contribution to the gradient with respect to value.
 
-        The first is stored as it is, and the same array may be the gradient of
-        another node too: so the next makes a new array, instead of +=.
+        Not by +=, as the first may be the gradient of another node too.
         """
-        if not self.needs_grad:
-            return
-        grad = as_real(grad)
-        if grad.shape != self.value.shape:
-            raise ValueError(f"the gradient has shape {grad.shape}, "
-                             f"but the value has shape {self.value.shape}")
-        self.grad = grad if self.grad is None else as_real(self.grad + grad)
+        if self.needs_grad:
+            grad = as_real(grad, self._value.shape)
+            self.grad = grad if self.grad is None else as_real(self.grad + grad)
 
-    def __repr__(self):
-        return describe(self)
+    # Operators build components of section 4; a number may stand on either side.
+    # The two None keep NumPy from array * component, and Python from iterating.
+
+    __add__ = lambda a, b: Add(a, b)
+    __radd__ = lambda b, a: Add(a, b)
+    __sub__ = lambda a, b: Sub(a, b)
+    __rsub__ = lambda b, a: Sub(a, b)
+    __mul__ = lambda a, b: Mul(a, b)
+    __rmul__ = lambda b, a: Mul(a, b)
+    __truediv__ = lambda a, b: Div(a, b)
+    __rtruediv__ = lambda b, a: Div(a, b)
+    __matmul__ = lambda a, b: MatMul(a, b)
+    __rmatmul__ = lambda b, a: MatMul(a, b)
+    __pow__ = lambda x, exponent: Power(x, exponent)
+    __neg__ = lambda x: Mul(x, -1)
+    __getitem__ = lambda x, key: Slice(x, (key,) if isinstance(key, np.ndarray) else key)
+    __array_ufunc__ = __iter__ = None
 
 
 class Input(Component):
@@ -217,38 +242,21 @@ class Input(Component):
     Raises ValueError for what is not numbers, and for an empty array.
     """
 
-    real_for = None         # a component that needs real numbers from it
-    _value = None
-
     def __init__(self, value=None, name=None):
-        if value is not None:
-            self.value = value
         super().__init__()
         self.name = name
+        if value is not None:
+            self.value = value
 
-    @property
-    def value(self):
-        return self._value
-
-    @value.setter
+    @Component.value.setter
     def value(self, value):
-        array = np.asarray(value)
-        require_numbers(array, "an Input")
-        if array.dtype.kind == "f":
-            array = array.astype(dtype, copy=False)
-        self._value, self.changed = array, True
+        self._value = as_numbers(value, "an Input")
+        pending.add(self)
 
     def forward(self):
         """Check that there is a value, of the right kind."""
-        if self.value is None:
-            raise TypeError("an Input has no value: set .value before forward()"
-                            "\n" + facts(self, "forward"))
-        if self.real_for and self.value.dtype.kind != "f":
-            raise ValueError(f"an Input holds integers, but {self.real_for} "
-                             "takes real numbers: divide images by 255, or "
-                             "convert with .astype(float) (or are these the "
-                             "labels?)\n" + facts(self, "forward"))
-        self.changed = False
+        require_data(self)
+        pending.discard(self)
 
 
 class Param(Component):
@@ -259,28 +267,25 @@ class Param(Component):
     """
 
     def __init__(self, value, name=None):
-        require_numbers(np.asarray(value), "a Param")
-        self._value = np.array(value, dtype)    # before it is in the graph
         super().__init__()
         self.name, self.needs_grad = name, True
+        self.value = value
         params.append(self)
 
-    @property
-    def value(self):
-        return self._value
-
-    @value.setter
+    @Component.value.setter
     def value(self, value):
-        if value is not self._value:    # w.value -= ... assigns the same array
-            require_numbers(np.asarray(value), "a Param")
-            array = np.array(value, dtype)
-            require(array.shape == self._value.shape, f"a Param of shape "
-                    f"{self._value.shape} cannot take shape {array.shape}")
-            self._value = array
-        self.changed = True
+        if value is not self._value:    # w.value -= ... sets the same array again
+            value = np.array(as_numbers(value, "a Param"), dtype)
+            require_same_shape(self._value, value)
+        self._value = value
+        pending.add(self)
 
     def forward(self):
-        self.changed = False
+        """Keep the value: it is learned, not computed."""
+        pending.discard(self)
+
+    def backward(self):
+        """Keep the gradient: there is nothing to pass it on to."""
 
 
 # =============================================================================
@@ -289,7 +294,7 @@ class Param(Component):
 
 def as_matrix(x):
     """Return x as a matrix: (..., D) -> (B, D), with all other axes in one."""
-    return x.reshape(-1, x.shape[-1])
+    return x if x.ndim == 2 else x.reshape(-1, x.shape[-1])
 
 
 class Affine(Component):
@@ -357,10 +362,7 @@ class CrossEntropy(Component):
     def f(self, p, labels):
         require_labels(labels, p)
         picked = p[np.arange(len(labels)), labels]          # (B, K) -> (B,)
-        require((picked >= np.finfo(dtype).tiny).all(), "a right class has "
-                "probability 0, nearly 0 or nan: use SoftmaxCrossEntropy")
-        require((picked < 1.001).all(), "a probability is greater than 1: if "
-                "these are scores use SoftmaxCrossEntropy")
+        require_probabilities(picked)
         return -np.log(picked)
 
     def dp(self, dy, p, labels):
@@ -398,7 +400,708 @@ class SoftmaxCrossEntropy(Component):
 
 
 # =============================================================================
-# 4  Training
+# 4  More functions
+# =============================================================================
+
+# Arithmetic of entries, with NumPy's broadcasting.
+
+def unbroadcast(dy, shape):
+    """Sum dy over the axes along which NumPy repeated an array of this shape.
+
+    A number that was used in many places gets the sum of their gradients:
+    (B, H) -> (1, H), (H,) or ().
+    """
+    added = dy.ndim - len(shape)
+    stretched = (added + i for i, n in enumerate(shape) if n == 1)
+    return dy.sum(axis=(*range(added), *stretched)).reshape(shape)
+
+
+class Add(Component):
+    """Sum: y = a + b."""
+
+    def f(self, a, b):
+        return a + b
+
+    def da(self, dy, a, b):
+        return unbroadcast(dy, a.shape)
+
+    def db(self, dy, a, b):
+        return unbroadcast(dy, b.shape)
+
+
+class Sub(Component):
+    """Difference: y = a - b."""
+
+    def f(self, a, b):
+        return a - b
+
+    def da(self, dy, a, b):
+        return unbroadcast(dy, a.shape)
+
+    def db(self, dy, a, b):
+        return unbroadcast(-dy, b.shape)
+
+
+class Mul(Component):
+    """Product: y = a b."""
+
+    def f(self, a, b):
+        return a * b
+
+    def da(self, dy, a, b):
+        return unbroadcast(dy * b, a.shape)
+
+    def db(self, dy, a, b):
+        return unbroadcast(dy * a, b.shape)
+
+
+class Div(Component):
+    """Quotient: y = a / b.  Raises ValueError if a number in b is 0."""
+
+    def f(self, a, b):
+        require(np.all(b != 0), "b must not contain 0: it is divided by")
+        return a / b
+
+    def da(self, dy, a, b):
+        return unbroadcast(dy / b, a.shape)
+
+    def db(self, dy, a, b):
+        return unbroadcast(-dy * self.value / b, b.shape)
+
+
+class Maximum(Component):
+    """The larger: y = max(a, b); where both are equal, each gets half of dy."""
+
+    def f(self, a, b):
+        return np.maximum(a, b)
+
+    def da(self, dy, a, b):
+        return unbroadcast(dy * ((a > b) + 0.5 * (a == b)), a.shape)
+
+    def db(self, dy, a, b):
+        return unbroadcast(dy * ((b > a) + 0.5 * (a == b)), b.shape)
+
+
+class Power(Component):
+    """Power with a constant exponent: y = x^exponent.
+
+    Raises ValueError where it is not defined: a root of a negative number, the
+    inverse of 0; and where its derivative is not, that of a root at 0.
+    """
+
+    def f(self, x, exponent):
+        whole = float(exponent).is_integer()
+        require(whole or np.all(x >= 0), "x must not be negative under a root")
+        require(exponent >= 0 or np.all(x != 0), "x must not be 0: it divides")
+        return x ** exponent
+
+    def dx(self, dy, x, exponent):
+        require(exponent == 0 or exponent >= 1 or np.all(x != 0),
+                "the slope is infinite at 0")
+        return dy * exponent * x ** (exponent - 1 if exponent else 0)
+
+
+class Exp(Component):
+    """Exponential: y = exp(x)."""
+
+    def f(self, x):
+        return np.exp(x)
+
+    def dx(self, dy, x):
+        return dy * self.value
+
+
+class Log(Component):
+    """Natural logarithm: y = log(x).  Raises ValueError unless all x > 0."""
+
+    def f(self, x):
+        require((x > 0).all(), "x must be greater than 0, and not nan")
+        return np.log(x)
+
+    def dx(self, dy, x):
+        return dy / x
+
+
+class MatMul(Component):
+    """Product of matrices: y = a b, for each of the leading axes.
+
+    a (..., N, M), b (..., M, H)  ->  y (..., N, H)
+
+    Raises ValueError if one has fewer than two axes.
+    """
+
+    def f(self, a, b):
+        require(min(a.ndim, b.ndim) >= 2, "a and b must be matrices (two axes)")
+        return a @ b                                        # (N, M) @ (M, H) -> (N, H)
+
+    def da(self, dy, a, b):
+        return unbroadcast(dy @ b.swapaxes(-1, -2), a.shape)    # (N, H) @ (H, M) -> (N, M)
+
+    def db(self, dy, a, b):
+        return unbroadcast(a.swapaxes(-1, -2) @ dy, b.shape)    # (M, N) @ (N, H) -> (M, H)
+
+
+# Activations, of single entries.
+
+class Tanh(Component):
+    """Hyperbolic tangent: y = tanh(x)."""
+
+    def f(self, x):
+        return np.tanh(x)
+
+    def dx(self, dy, x):
+        y = self.value
+        return dy * (1 - y * y)
+
+
+class ReLU(Component):
+    """Rectified linear unit: y = max(x, 0), with derivative 0 at 0."""
+
+    def f(self, x):
+        return np.maximum(x, 0)
+
+    def dx(self, dy, x):
+        return dy * (x > 0)
+
+
+class LeakyReLU(Component):
+    """Leaky ReLU: y = x if x > 0, else slope x, with derivative slope at 0."""
+
+    def f(self, x, slope=0.01):
+        return np.maximum(x, 0) + slope * np.minimum(x, 0)
+
+    def dx(self, dy, x, slope):
+        return dy * (x > 0) + slope * dy * (x <= 0)
+
+
+class ELU(Component):
+    """Exponential linear unit: y = x if x > 0, else alpha (exp(x) - 1).
+
+    Source: Clevert, Unterthiner and Hochreiter 2016, eq. 15.
+    """
+
+    def f(self, x, alpha=1.0):
+        return np.maximum(x, 0) + alpha * np.expm1(np.minimum(x, 0))
+
+    def dx(self, dy, x, alpha):
+        return dy * (x > 0) + alpha * np.exp(np.minimum(x, 0)) * dy * (x <= 0)
+
+
+class Softplus(Component):
+    """Smooth ReLU: y = log(1 + exp(x)), with the logistic function as slope."""
+
+    def f(self, x):
+        return np.maximum(x, 0) + np.log1p(np.exp(-abs(x)))     # no overflow
+
+    def dx(self, dy, x):
+        return dy * sigmoid(x)
+
+
+class GELU(Component):
+    """Gaussian error linear unit: y = x p, p that a standard normal is below x.
+
+    NumPy has no error function, and that of Python takes one number at a time:
+    this is slow.  Source: Hendrycks and Gimpel 2016.
+    """
+
+    def f(self, x):
+        erfc = np.vectorize(math.erfc, otypes=[float])
+        self.p = 0.5 * erfc(-x / math.sqrt(2))
+        return x * self.p
+
+    def dx(self, dy, x):
+        density = np.exp(-0.5 * x.astype(float) ** 2) / math.sqrt(2 * math.pi)
+        return dy * (self.p + x * density)
+
+
+# Losses, and what they are made of.
+
+class LogSoftmax(Component):
+    """Logarithms of the softmax of rows: y_i = x_i - log sum_j exp(x_j).
+
+    x (..., K)  ->  y (..., K)
+
+    As the sum depends on all x_i of a row, dx_i = dy_i - p_i sum_j dy_j, where
+    p = exp(y) is the softmax.
+    """
+
+    def f(self, x):
+        shifted = x - x.max(axis=-1, keepdims=True)             # (..., K) - (..., 1) -> (..., K)
+        return shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
+
+    def dx(self, dy, x):
+        return dy - np.exp(self.value) * dy.sum(axis=-1, keepdims=True)
+
+
+class SigmoidCrossEntropy(Component):
+    """Loss of scores s of yes or no: y = -t log p - (1 - t) log(1 - p).
+
+    p = sigmoid(s), targets t from 0 to 1 of the shape of s; written as
+    max(s, 0) - t s + log(1 + exp(-|s|)), which is the same and cannot overflow.
+    Raises ValueError for other targets.
+    """
+
+    def f(self, scores, targets):
+        require(scores.shape == np.shape(targets), "scores and targets must "
+                f"have one shape, got {scores.shape} and {np.shape(targets)}")
+        require(np.min(targets) >= 0 and np.max(targets) <= 1,
+                "targets must be from 0 to 1")
+        rest = np.log1p(np.exp(-abs(scores)))
+        return np.maximum(scores, 0) - scores * targets + rest
+
+    def dscores(self, dy, scores, targets):
+        return dy * (sigmoid(scores) - targets)
+
+
+class SquaredError(Component):
+    """Squared difference: y = (x - t)^2, for targets t of the shape of x.
+
+    Raises ValueError if the shapes differ: broadcasting would mix examples.
+    """
+
+    def f(self, x, targets):
+        require(x.shape == np.shape(targets), "x and targets must have one "
+                f"shape, got {x.shape} and {np.shape(targets)}")
+        return (x - targets) ** 2
+
+    def dx(self, dy, x, targets):
+        return 2 * dy * (x - targets)
+
+    def dtargets(self, dy, x, targets):
+        return -2 * dy * (x - targets)
+
+
+# Sums and shapes.
+
+def unreduce(dy, axis, keepdims):
+    """Give dy the axes of length 1 that a sum without keepdims dropped."""
+    return dy if keepdims or axis is None else np.expand_dims(dy, axis)
+
+
+class Sum(Component):
+    """Sum over an axis, several, or all (None)."""
+
+    def f(self, x, axis=None, keepdims=False):
+        return x.sum(axis, keepdims=keepdims)
+
+    def dx(self, dy, x, axis, keepdims):
+        return np.broadcast_to(unreduce(dy, axis, keepdims), x.shape)
+
+
+class Mean(Sum):
+    """Mean over an axis, several, or all (None)."""
+
+    def f(self, x, axis=None, keepdims=False):
+        return x.mean(axis, keepdims=keepdims)
+
+    def dx(self, dy, x, axis, keepdims):
+        return super().dx(dy * (dy.size / x.size), x, axis, keepdims)
+
+
+class Max(Component):
+    """Largest along an axis, several, or all (None); equal ones share dy."""
+
+    def f(self, x, axis=None, keepdims=False):
+        return x.max(axis, keepdims=keepdims)
+
+    def dx(self, dy, x, axis, keepdims):
+        largest = x == unreduce(self.value, axis, keepdims)
+        share = largest / largest.sum(axis, keepdims=True)
+        return unreduce(dy, axis, keepdims) * share
+
+
+class Normalize(Component):
+    """Rows divided by their sum s: y_i = x_i / s.
+
+    x (..., K)  ->  y (..., K)
+
+    As s depends on all x_i of a row, dx_i = (dy_i - sum_j dy_j y_j) / s.
+    Raises ValueError if a row adds up to 0.
+    """
+
+    def f(self, x):
+        self.s = x.sum(axis=-1, keepdims=True)                  # (..., K) -> (..., 1)
+        require((self.s != 0).all(), "a row adds up to 0")
+        return x / self.s
+
+    def dx(self, dy, x):
+        return (dy - (dy * self.value).sum(axis=-1, keepdims=True)) / self.s
+
+
+def scatter(dy, shape, key):
+    """Add every entry of dy at its place in zeros: the reverse of x[key].
+
+    The key is an array of indices, or a tuple that holds some.
+    """
+    dx = np.zeros(shape, dy.dtype)
+    np.add.at(dx, key, dy)              # adds again where a place comes twice
+    return dx
+
+
+class Slice(Component):
+    """Part of an array: y = x[key], as in x[:, 0] or x[[2, 2]]."""
+
+    def f(self, x, key):
+        return x[key]
+
+    def dx(self, dy, x, key):
+        keys = key if isinstance(key, tuple) else (key,)
+        single = int, np.integer, slice, type(None), type(...)
+        if not all(isinstance(part, single) for part in keys):
+            return scatter(dy, x.shape, key)
+        dx = np.zeros_like(x)
+        dx[key] = dy                    # no place comes twice, and this is fast
+        return dx
+
+
+class Select(Component):
+    """One entry of every row: y_i = x_i[index_i].
+
+    x (B, K), index (B,) integers in 0..K-1  ->  y (B,)
+
+    Raises ValueError if there is no such entry.
+    """
+
+    def f(self, x, index):
+        require_labels(index, x)
+        return x[np.arange(len(x)), index]
+
+    def dx(self, dy, x, index):
+        return scatter(dy, x.shape, (np.arange(len(x)), index))
+
+
+class Embedding(Component):
+    """Row of a table for every number: y = w[index].
+
+    w (N, D), index (...) integers in 0..N-1  ->  y (..., D)
+
+    Cut y into steps, y[:, t], not the index: components hold real numbers.
+    Raises ValueError if there is no such row.
+    """
+
+    def f(self, w, index):
+        require_index(index, len(w), "index must be row numbers")
+        return w[index]
+
+    def dw(self, dy, w, index):
+        return scatter(dy, w.shape, index)
+
+
+class Reshape(Component):
+    """The same entries in another shape, as (-1, 24): -1 is for the rest."""
+
+    def f(self, x, shape):
+        return x.reshape(shape)
+
+    def dx(self, dy, x, shape):
+        return dy.reshape(x.shape)
+
+
+class Transpose(Component):
+    """Axes in another order: axis i of y is axes[i] of x; None reverses all."""
+
+    def f(self, x, axes=None):
+        return x.transpose(axes)
+
+    def dx(self, dy, x, axes):
+        if axes is None:
+            return dy.transpose()
+        return dy.transpose(np.argsort(np.mod(axes, x.ndim)))   # -1 is the last
+
+
+class Expand(Component):
+    """Copies along axes of length 1 and new leading ones, to reach a shape."""
+
+    def f(self, x, shape):
+        return np.broadcast_to(x, shape)
+
+    def dx(self, dy, x, shape):
+        return unbroadcast(dy, x.shape)
+
+
+class Concat(Component):
+    """Arrays one behind the other along an axis: Concat(a, b, axis=1)."""
+
+    def __init__(self, *xs, axis=0):
+        super().__init__(*xs)
+        self.axis = axis
+        for x in xs:
+            x.real_for = "Concat"       # backward does not go by d-methods
+
+    def f(self, *xs):
+        return np.concatenate(xs, self.axis)
+
+    def backward(self):
+        ends = np.cumsum([x.value.shape[self.axis] for x in self.inputs])
+        parts = np.split(self.grad, ends[:-1], self.axis)
+        for x, dx in zip(self.inputs, parts):
+            x.add_grad(dx)
+
+
+# Normalisation and regularisation, which differ after training.
+
+def through_standardizing(dz, z, sd, axes):
+    """Turn the gradient of z = (x - mean) / sd into that of x.
+
+    dx = (dz - mean(dz) - z mean(dz z)) / sd, as mean and sd depend on x too.
+    """
+    slope = (dz * z).mean(axes, keepdims=True)
+    return (dz - dz.mean(axes, keepdims=True) - z * slope) / sd
+
+
+class LayerNorm(Component):
+    """Rows standardized, then scaled: y = gamma z + beta, z = (x - mean) / sd.
+
+    x (..., D), gamma (D,), beta (D,)  ->  y (..., D)
+
+    sd = sqrt(variance + eps), of the D numbers of a row.
+    Raises ValueError if gamma or beta has another shape.
+    Source: Ba, Kiros and Hinton 2016, eq. 4.
+    """
+
+    def f(self, x, gamma, beta, eps=1e-5):
+        require(np.shape(gamma) == np.shape(beta) == x.shape[-1:], "gamma and "
+                f"beta must have shape {x.shape[-1:]}, as the last axis of x")
+        centred = x - x.mean(axis=-1, keepdims=True)                # (..., D) - (..., 1)
+        variance = (centred ** 2).mean(axis=-1, keepdims=True)      # (..., D) -> (..., 1)
+        self.sd = np.sqrt(variance + eps)
+        self.z = centred / self.sd
+        return gamma * self.z + beta
+
+    def dx(self, dy, x, gamma, beta, eps):
+        return through_standardizing(dy * gamma, self.z, self.sd, -1)
+
+    def dgamma(self, dy, x, gamma, beta, eps):
+        return unbroadcast(dy * self.z, gamma.shape)
+
+    def dbeta(self, dy, x, gamma, beta, eps):
+        return unbroadcast(dy, beta.shape)
+
+
+class BatchNorm(Component):
+    """Features standardized over the batch, then scaled, as in LayerNorm.
+
+    x (B, D), gamma and beta (D,)  ->  y (B, D)
+    images x (B, C, H, W), gamma and beta (C,)  ->  y (B, C, H, W)
+
+    Every batch moves the running statistics, which are used after training, by
+    the fraction `momentum` towards its own mean and variance (the latter with
+    n - 1 in place of n).  The name is PyTorch's; it is not that of SGD.
+    Raises ValueError if shapes do not fit, or a batch has one number of each
+    feature only.
+    Source: Ioffe and Szegedy 2015, algorithms 1 and 2.
+    """
+
+    statistics = "mean", "variance"
+    mean, variance = 0.0, 1.0
+
+    def f(self, x, gamma, beta, momentum=0.1, eps=1e-5):
+        x = x.swapaxes(1, -1)               # (B, C, H, W) -> (B, W, H, C), or x (B, D) itself
+        require(np.shape(gamma) == np.shape(beta) == x.shape[-1:], "gamma and "
+                f"beta must have shape {x.shape[-1:]}, as axis 1 of x")
+        require(np.shape(self.mean) in [(), x.shape[-1:]], "the running statis"
+                f"tics have shape {np.shape(self.mean)}, not {x.shape[-1:]}")
+        self.axes = tuple(range(x.ndim - 1)) if training else None
+        mean, variance = self.mean, self.variance
+        if training:
+            mean, variance = x.mean(self.axes), x.var(self.axes)    # (B, W, H, C) -> (C,)
+            n = x.size // mean.size
+            require(n > 1, "one number of each feature has no variance: train "
+                    "on larger batches, or run it inside `with "
+                    "edf.evaluating():`")
+            self.mean = self.mean + momentum * (mean - self.mean)
+            change = variance * (n / (n - 1)) - self.variance
+            self.variance = self.variance + momentum * change
+        self.sd = np.sqrt(variance + eps)
+        self.z = (x - mean) / self.sd
+        return (gamma * self.z + beta).swapaxes(1, -1)
+
+    def dx(self, dy, x, gamma, beta, momentum, eps):
+        dz = dy.swapaxes(1, -1) * gamma
+        if self.axes is not None:
+            dx = through_standardizing(dz, self.z, self.sd, self.axes)
+        else:                                       # mean and sd were constant
+            dx = dz / self.sd
+        return dx.swapaxes(1, -1)
+
+    def dgamma(self, dy, x, gamma, beta, momentum, eps):
+        return unbroadcast(dy.swapaxes(1, -1) * self.z, gamma.shape)
+
+    def dbeta(self, dy, x, gamma, beta, momentum, eps):
+        return unbroadcast(dy.swapaxes(1, -1), beta.shape)
+
+
+class Dropout(Component):
+    """Zeros with probability p while training, the rest scaled: y = x m.
+
+    m is 0 or 1 / (1 - p), drawn anew in every forward(): 1 on average.  After
+    training y = x.  Raises ValueError unless 0 <= p < 1.
+    Source: Srivastava et al. 2014.
+    """
+
+    def f(self, x, p=0.5):
+        require(0 <= p < 1, f"p must be at least 0 and below 1, got {p}")
+        self.m = 1.0
+        if training:
+            kept = rng.random(x.shape) >= p
+            self.m = kept / x.dtype.type(1 - p)         # keeps float32
+        return x * self.m
+
+    def dx(self, dy, x, p):
+        return dy * self.m
+
+
+# Images (B, C, H, W), by windows: each is kh high, kw wide and `stride` from the
+# next, after `padding` empty pixels were put around the image.  Pixel (0, 0) of
+# all windows at once is the image in steps of stride, image[:, :, ::2, ::2];
+# the next pixel is the same, one column further: the only loop is over the
+# pixels of one window.
+
+def places(image, size, stride):
+    """Return a key for each pixel of a window: image[key] is it in all windows.
+
+    Without a stride (None) the windows touch: it is the size.
+    """
+    (kh, kw), (h, w) = size, image.shape[2:]
+    stride = kh if stride is None else stride
+    require(min(kh, kw, stride) >= 1, "size and stride must be 1 or more, got "
+            f"{size} and {stride}")
+    require(kh <= h and kw <= w, f"a window {kh, kw} exceeds the image {h, w}")
+    return [np.s_[:, :, i:h - kh + i + 1:stride, j:w - kw + j + 1:stride]
+            for i in range(kh) for j in range(kw)]
+
+
+def pad(x, padding, fill=0):
+    """Return x (B, C, H, W) with so many pixels more on all sides."""
+    require(x.ndim == 4, "x must be images (B, C, H, W): x[:, None] gives "
+            "images (B, H, W) that axis")
+    require(padding >= 0, f"padding must be 0 or more, got {padding}")
+    if padding == 0:
+        return x
+    (b, c, h, w), p = x.shape, padding
+    image = np.full_like(x, fill, shape=(b, c, h + 2 * p, w + 2 * p))
+    image[:, :, p:p + h, p:p + w] = x
+    return image
+
+
+def batch_last(x):
+    """Return a view with the first axis as the last."""
+    return x.transpose(*range(1, x.ndim), 0)
+
+
+def batch_first(x):
+    """Return a view with the last axis as the first."""
+    return x.transpose(-1, *range(x.ndim - 1))
+
+
+def windows(x, size, stride, padding):
+    """Return all windows of images: (B, C, H, W) -> (B, C, kh kw, H', W').
+
+    In memory the batch comes last: NumPy is fast along the last axis if it is
+    long, and rows of windows are short.  What is computed from it inherits that.
+    """
+    x = np.ascontiguousarray(batch_last(x))                 # (C, H, W, B)
+    image = pad(batch_first(x), padding)
+    cut = [batch_last(image[at]) for at in places(image, size, stride)]
+    return batch_first(np.stack(cut, axis=1))               # (C, kh kw, H', W', B)
+
+
+def add_windows(cut, x, size, stride, padding):
+    """Add windows at their places in images like x: the reverse of windows."""
+    (b, c, h, w), p = x.shape, padding
+    shape = b, c, h + 2 * p, w + 2 * p
+    image = np.zeros_like(cut[:, :, 0], shape=shape)        # in memory like cut
+    for i, at in enumerate(places(image, size, stride)):
+        image[at] += cut[:, :, i]
+    return image[:, :, p:p + h, p:p + w]
+
+
+class Conv2d(Component):
+    """Convolution: every window of x times every kernel of w, plus b.
+
+    x (B, C, H, W), w (O, C, kh, kw), b (O,)  ->  y (B, O, H', W')
+
+    H' = (H + 2 padding - kh) // stride + 1, W' alike.  The kernel is not
+    flipped.  w may start as he(C kh kw, O).T.reshape(O, C, kh, kw).
+    Raises ValueError if the shapes do not fit.
+    """
+
+    def f(self, x, w, b, stride=1, padding=0):
+        require(w.ndim == 4, "w must be kernels (O, C, kh, kw)")
+        cut = windows(x, w.shape[2:], stride, padding)
+        require(x.shape[1] == w.shape[1], "x and w differ in channels (axis 1)")
+        require(b.shape == w.shape[:1], f"b must have shape {w.shape[:1]}")
+        cut = batch_last(cut)                                   # (C, kh kw, H', W', B)
+        self.cut = cut.reshape(w[0].size, -1)                   # (C kh kw, H' W' B)
+        y = w.reshape(len(w), -1) @ self.cut + b[:, None]       # (O, H' W' B) + (O, 1)
+        return batch_first(y.reshape(-1, *cut.shape[2:]))       # -> (B, O, H', W')
+
+    def dx(self, dy, x, w, b, stride, padding):
+        dy_rows = batch_last(dy).reshape(len(w), -1)            # (O, H' W' B)
+        cut = w.reshape(len(w), -1).T @ dy_rows                 # -> (C kh kw, H' W' B)
+        cut = cut.reshape(x.shape[1], -1, *dy.shape[2:], len(x))
+        cut = batch_first(cut)                                  # -> (B, C, kh kw, H', W')
+        return add_windows(cut, x, w.shape[2:], stride, padding)
+
+    def dw(self, dy, x, w, b, stride, padding):
+        dy_rows = batch_last(dy).reshape(len(w), -1)            # (O, H' W' B)
+        dw = self.cut @ dy_rows.T               # BLAS takes longer for its transpose
+        return dw.T.reshape(w.shape)                            # (C kh kw, O) -> w.shape
+
+    def db(self, dy, x, w, b, stride, padding):
+        return dy.sum(axis=(0, 2, 3))                           # (B, O, H', W') -> (O,)
+
+
+class MaxPool2d(Component):
+    """Largest entry of every window of size x size; equal ones share dy.
+
+    x (B, C, H, W)  ->  y (B, C, H', W'), with H' and W' as in Conv2d
+
+    Without a stride the windows touch: it is the size.
+    Raises ValueError if a window could lie in the padding as a whole.
+    """
+
+    def f(self, x, size, stride=None, padding=0):
+        require(padding <= size // 2, "padding may be half of the size at most")
+        self.image = pad(x, padding, fill=-np.inf)
+        self.places = places(self.image, (size, size), stride)
+        return reduce(np.maximum, [self.image[at] for at in self.places])
+
+    def dx(self, dy, x, size, stride, padding):
+        largest = [(self.image[at] == self.value).astype(dy.dtype)
+                   for at in self.places]               # each (B, C, H', W')
+        count = sum(largest)
+        share = np.divide(dy, count, out=count)         # in memory like x
+        image = np.zeros_like(self.image)
+        for at, is_largest in zip(self.places, largest):
+            image[at] += share * is_largest
+        (h, w), p = x.shape[2:], padding
+        return image[:, :, p:p + h, p:p + w]
+
+
+class AvgPool2d(Component):
+    """Mean of every window of size x size, the zeros of the padding included.
+
+    x (B, C, H, W)  ->  y (B, C, H', W'), with H' and W' as in Conv2d
+
+    Stride and errors are as in MaxPool2d.
+    """
+
+    def f(self, x, size, stride=None, padding=0):
+        require(padding <= size // 2, "padding may be half of the size at most")
+        return windows(x, (size, size), stride, padding).mean(axis=2)
+
+    def dx(self, dy, x, size, stride, padding):
+        cut = np.broadcast_to((dy / size ** 2)[:, :, None],
+                              (*dy.shape[:2], size ** 2, *dy.shape[2:]))
+        return add_windows(cut, x, (size, size), stride, padding)
+
+
+
+
+
+# =============================================================================
+# 5  Training
 # =============================================================================
 
 # for epoch in range(epochs):
@@ -411,7 +1114,8 @@ class SoftmaxCrossEntropy(Component):
 #     with edf.evaluating():
 #         edf.forward()
 
-training = True     # switched by evaluating(); read it as edf.training
+training = True                 # switched by evaluating()
+rng = np.random.default_rng()   # the source of every random number
 
 
 class evaluating:
@@ -430,27 +1134,10 @@ class evaluating:
         training = self.before
 
 
-# edf.rng is the source of every random number.  It is made when it is first
-# asked for, by way of the module: loading its part of NumPy takes 12 ms.
-
-edf = sys.modules[__name__]
-
-
-def __getattr__(name):
-    """Make rng when it is first asked for.
-
-    Python calls this for names that the module does not have (PEP 562).
-    """
-    if name != "rng":
-        raise AttributeError(f"module 'edf' has no attribute {name!r}"
-                             f"{advice(name)}")
-    edf.rng = np.random.default_rng()
-    return edf.rng
-
 
 def seed(n):
     """Restart `rng` from the integer n, so that a run repeats bit for bit."""
-    edf.rng.bit_generator.state = np.random.default_rng(n).bit_generator.state
+    rng.bit_generator.state = np.random.default_rng(n).bit_generator.state
 
 
 # Starting values of a layer with fan_in inputs and fan_out outputs, from rng or
@@ -458,7 +1145,7 @@ def seed(n):
 
 def normal(fan_in, fan_out, sd=1.0, generator=None):
     """Return weights (fan_in, fan_out), normal with standard deviation sd."""
-    return (generator or edf.rng).normal(0, sd, (fan_in, fan_out)).astype(dtype)
+    return (generator or rng).normal(0, sd, (fan_in, fan_out)).astype(dtype)
 
 
 def xavier(fan_in, fan_out, generator=None):
@@ -469,7 +1156,7 @@ def xavier(fan_in, fan_out, generator=None):
     of the paper by Xavier Glorot see glorot.
     """
     half_width = np.sqrt(3 / fan_in)
-    w = (generator or edf.rng).uniform(-half_width, half_width, (fan_in, fan_out))
+    w = (generator or rng).uniform(-half_width, half_width, (fan_in, fan_out))
     return w.astype(dtype)
 
 
@@ -522,7 +1209,7 @@ class Optimiser:
             if self.decay_apart:
                 d = d + self.weight_decay * value
             value -= self.lr * d            # in place, and all of it at once
-            param.changed = True
+            pending.add(param)
 
     def direction(self, grad, kept):
         """Return d for this gradient; `kept` is a dict for the next steps."""
@@ -676,7 +1363,7 @@ def batches(*arrays, size, shuffle=False):
     require(size >= 1, f"a batch needs at least one row, got size {size}")
     rows = lengths[0]
     if shuffle:
-        order = edf.rng.permutation(rows)
+        order = rng.permutation(rows)
     for start in range(0, rows, size):
         part = slice(start, start + size)
         if shuffle:
@@ -685,7 +1372,83 @@ def batches(*arrays, size, shuffle=False):
 
 
 # =============================================================================
-# 5  Errors: nothing here is needed to understand the rest
+# 6  Tools: in the folder edf_tools, each read when it is called first
+# =============================================================================
+
+def check_gradients(loss, *nodes, entries=1000, tolerance=1e-6):
+    """Compare what backward(loss) gives with differences of values.
+
+    Says nothing if all is right.  Returns {what was compared: largest error}.
+    Raises AssertionError with the component, its method and the worst entry if
+    an error exceeds the tolerance.  See edf_tools/check.py.
+    """
+    return tool("check").check_gradients(loss, *nodes, entries=entries, tolerance=tolerance)
+
+
+def debugging():
+    """Stop at the first nan or infinity, and at what writes into values:
+
+        with edf.debugging():
+            edf.forward()
+            edf.backward(loss)
+
+    See edf_tools/check.py.
+    """
+    return tool("check").debugging()
+
+
+def draw(loss=None, values=False):
+    """Return a picture of the graph, or of what leads to the loss.
+
+    With values, of the numbers too.  See edf_tools/view.py.
+    """
+    return tool("view").draw(loss, values)
+
+
+def summary():
+    """Return a table of the graph: inputs, shapes, and numbers of parameters."""
+    return tool("view").summary()
+
+
+def profile(loss, steps=100):
+    """Run the graph so many times; return a table of the times, in microseconds.
+
+    See edf_tools/timing.py.
+    """
+    return tool("timing").profile(loss, steps)
+
+
+def save(path, optimiser=None):
+    """Write every Param, by its name, and the statistics of BatchNorm.
+
+    With an optimiser also all that training needs to go on bit for bit.
+    See edf_tools/saving.py.
+    """
+    tool("saving").save(path, optimiser)
+
+
+def load(path, optimiser=None):
+    """Set every Param, and the statistics of BatchNorm, to what save() wrote.
+
+    Raises ValueError, before anything is changed, for another graph or a
+    damaged file.  See edf_tools/saving.py.
+    """
+    tool("saving").load(path, optimiser)
+
+
+def tool(name):
+    """Return the module edf_tools.<name>; ImportError says if it is missing."""
+    try:
+        return importlib.import_module(f"edf_tools.{name}")
+    except ModuleNotFoundError as error:
+        if error.name not in ("edf_tools", f"edf_tools.{name}"):
+            raise
+        raise ImportError(f"edf_tools/{name}.py is missing: put the folder "
+                          "edf_tools beside edf.py") from None
+
+
+# =============================================================================
+# 7  Errors: nothing here is needed to understand the rest
 # =============================================================================
 
 def require(condition, rule):
@@ -694,53 +1457,104 @@ def require(condition, rule):
         raise ValueError(rule)
 
 
+# When a component is built.
+
+def call_signature(kind):
+    """Return how a component is built, as help() shows it."""
+    method = kind.f if kind.__init__ is Component.__init__ else kind.__init__
+    return inspect.signature(method.__get__(0))         # without self
+
+
+def require_signature(kind):
+    """Raise TypeError if f has an argument that a component cannot have."""
+    for name, argument in inspect.signature(kind.f.__get__(0)).parameters.items():
+        if hasattr(Component, name):
+            raise TypeError(f"{kind.__name__}: an input needs another name "
+                            f"than {name}, which every component has")
+        if argument.kind in (argument.KEYWORD_ONLY, argument.VAR_KEYWORD):
+            raise TypeError(f"{kind.__name__}: f cannot take {argument}, which "
+                            "has no place: put an option before any *, or keep "
+                            "it on self in an __init__ of your own")
+
+
 def bind(component, args, options):
     """Return {name: argument} in the order of f; those of *xs are x0, x1, ...
 
     Raises TypeError if f would not take them, if an input is no component of
     this graph (nor a number, as an operand), or if an option is one.
     """
-    kind, parameters = type(component), type(component).signature.parameters
-    for name in parameters:
-        if hasattr(Component, name):
-            raise TypeError(f"{kind.__name__}: an input needs another name "
-                            f"than {name}, which every component has")
-    try:
-        call = kind.signature.bind(*args, **options)
-    except TypeError as error:
-        raise TypeError(f"{kind.__name__}{kind.signature}: {error}") from None
-    call.apply_defaults()
-    given = {}
-    for name, argument in call.arguments.items():
-        if parameters[name].kind is parameters[name].VAR_POSITIONAL:
-            given |= {f"x{i}": node for i, node in enumerate(argument)}
-        else:
-            given[name] = argument
-    some_node = any(isinstance(node, Component) for node in given.values())
-    optional = [n for n, p in parameters.items() if p.default is not p.empty]
-    for name, argument in given.items():
-        role = f"{name} of {kind.__name__}"
-        among_xs = name not in parameters
-        number = isinstance(argument, numbers.Real) and some_node
-        if (isinstance(argument, (Component, np.ndarray)) or among_xs
-                or hasattr(kind, "d" + name) and not number):
-            require_member(argument, role)
-            if name in optional:
-                raise TypeError(f"{role} is an option: it takes no component")
+    kind = type(component)
+    if "defaults" not in vars(kind):        # {name: default, or missing}, and is there a *xs?
+        parameters = inspect.signature(kind.f.__get__(0)).parameters.values()
+        kind.many = any(p.kind is p.VAR_POSITIONAL for p in parameters)
+        kind.defaults = {p.name: p.default for p in parameters if p.kind is not p.VAR_POSITIONAL}
+    defaults = kind.defaults
+    names = [*defaults, *(f"x{i}" for i in range(len(args) - len(defaults)) if kind.many)]
+    given = defaults | dict(zip(names, args)) | options
+    if not (len(args) <= len(names) == len(given)
+            and options.keys().isdisjoint(names[:len(args)])
+            and all(x is not inspect.Parameter.empty for x in given.values())):
+        signature = inspect.signature(kind.f.__get__(0))
+        try:
+            signature.bind(*args, **options)
+        except TypeError as error:
+            raise TypeError(f"{kind.__name__}{signature}: {error}") from None
+    operands = any(isinstance(x, Component) for x in given.values())
+    for name, x in given.items():
+        number = operands and name in defaults and isinstance(x, numbers.Real)
+        if (isinstance(x, (Component, np.ndarray)) or name not in defaults
+                or not number and hasattr(kind, "d" + name)):
+            require_member(x, name, kind.__name__)
+            if defaults.get(name, inspect.Parameter.empty) is not inspect.Parameter.empty:
+                raise TypeError(f"{name} of {kind.__name__} is an option: it "
+                                "takes no component")
     return given
 
 
-def require_member(node, role):
+def identify(component):
+    """Note which line builds a component; name it, and inputs without a name.
+
+    Raises TypeError if its __init__ has not come to that of Component.
+    """
+    if "arguments" not in vars(component):
+        raise TypeError(f"__init__ of {type(component).__name__} must call "
+                        "super().__init__")
+    frame = sys._getframe(2)
+    while frame.f_globals.get("__name__") == __name__:
+        frame = frame.f_back
+    component.built = frame.f_code.co_filename, frame.f_lineno
+    if component.arguments:
+        component.name = label(component)
+    for name, x in component.arguments.items():
+        if x is not None and not x.inputs:
+            x.name = x.name or f"{component.name}.{name}"
+            if hasattr(component, "d" + name):
+                x.real_for = component.name             # see require_data
+
+
+def take_back(start):
+    """Remove all from components[start] on: it was built for one that failed."""
+    params[:] = [param for param in params if param not in components[start:]
+                 and param.number is not None]
+    del components[start:]
+
+
+def require_member(node, role, of=None):
     """Raise TypeError unless node is a component of the current graph."""
-    if not isinstance(node, Component):
-        raise TypeError(f"{role} must be a component, not of type "
-                        f"{type(node).__name__}: if it is the value of a "
-                        "component pass that, else wrap it: edf.Param(array) "
-                        "if it is learned, edf.Input(array) if it is data")
-    if components[node.number:node.number + 1] != [node]:
+    if isinstance(node, Component) and components[node.number:node.number + 1] == [node]:
+        return
+    role = f"{role} of {of}" if of else role
+    if isinstance(node, Component):
         raise TypeError(f"{role} was built before clear() and belongs to the "
                         f"graph of that time: build {node} again")
+    got = (f"the class {node.__name__}" if isinstance(node, type) else
+           f"of type {type(node).__name__}")
+    raise TypeError(f"{role} must be a component, not {got}: if it is the value "
+                    "of a component pass that, else wrap it: edf.Param(array) "
+                    "if it is learned, edf.Input(array) if it is data")
 
+
+# When the graph is run.
 
 def require_graph():
     """Raise TypeError if there is no component."""
@@ -752,39 +1566,116 @@ def require_loss(loss):
     """Raise TypeError unless backward(loss) can differentiate what it holds."""
     require_member(loss, "the loss")
     if loss.value is None:
-        raise TypeError(f"{loss} has no value yet: call forward() first")
+        own = "" if type(loss).forward is Component.forward else ", which must set it"
+        raise TypeError(f"{loss} has no value yet: call forward() first{own}")
     if not loss.value.size:
         raise ValueError(f"{loss} is an empty array, which has no mean")
     if not loss.needs_grad:
+        require_inputs(ancestors(loss))
         raise TypeError(f"{loss} depends on no Param: make a Param of what you "
                         "want the gradient of")
-    changed = [component for component in components if component.changed]
-    needed = ancestors(loss) if changed else ()
-    for component in changed:
-        if component in needed:
-            raise TypeError(f"{component} has changed since the last forward() "
-                            "that succeeded: call forward() again before "
-                            "backward(loss)")
+    if forward in pending:
+        raise TypeError("the last forward() did not come to its end: call it "
+                        "again before backward(loss)")
+    for component in ancestors(loss) if pending else ():
+        if component in pending:
+            raise TypeError(f"{component} has changed since the last forward(): "
+                            "call it again before backward(loss)")
+
+
+def require_gradients():
+    """Raise TypeError if a component has kept gradients from a Param."""
+    if any(param.grad is None for param in params):
+        reached = [component for component in components if component.grad is not None]
+        for component in reached:
+            if any(x.needs_grad and x.grad is None for x in component.inputs):
+                raise noted(TypeError(
+                    "no gradient was added to an input: call its add_grad (or "
+                    "set self.needs_grad = False in __init__, if none is to "
+                    "pass)"), component, "backward")
+        require_inputs(reached)
+
+
+def require_inputs(nodes):
+    """Raise TypeError if one computes with a learned component that is no input."""
+    for component in nodes:
+        kind, seen = type(component), dict(vars(component), arguments=None)
+        for method in (kind.f, kind.forward) if kind.__module__ != __name__ else ():
+            used = inspect.getclosurevars(method)
+            seen |= used.nonlocals | used.globals
+        for name, x in seen.items():
+            held = x.values() if isinstance(x, dict) else x if isinstance(x, (list, tuple)) else [x]
+            if any(isinstance(x, Component) and x.needs_grad and x.grad is None for x in held):
+                raise noted(TypeError(
+                    f"{name} is no input of {kind.__name__}, so it would not be "
+                    "learned: pass it to super().__init__"), component, "__init__")
 
 
 def ancestors(node):
-    """Return the set of all components that it depends on, and itself."""
+    """Return all components that a node depends on, and itself, in their order."""
     found = {node}
     for component in reversed(components[:node.number + 1]):
         if component in found:
             found.update(component.inputs)
-    return found
+    return sorted(found, key=lambda component: component.number)
 
 
-def require_numbers(array, owner):
-    """Raise ValueError unless an array holds numbers, and at least one."""
-    hint = ""
+def derivative(component, name):
+    """Return the method d<name>; NotImplementedError if there is none."""
+    if component.grad is None:
+        raise TypeError(f"{component} has no gradient yet: call edf.backward(loss)"
+                        ", which calls backward() of every component")
+    method = getattr(component, "d" + name, None)
+    if method is None:
+        raise NotImplementedError(f"{type(component).__name__} has to define "
+                                  f"d{name}, because {name} depends on a Param")
+    return method
+
+
+# What arrays may hold.
+
+def as_real(result, shape=None):
+    """Return the result of a formula as `dtype`: a constant may be float64.
+
+    Raises TypeError if it is no real numbers, ValueError for another shape.
+    """
+    array = np.asarray(result, dtype)       # it itself, if it is of this type
+    if array is not result and np.asarray(result).dtype.kind not in "fiub":
+        got = ("None: is its return missing?" if result is None else
+               f"{np.asarray(result).dtype}, not real numbers")
+        raise TypeError(f"the formula returned {got}")
+    if shape is not None and array.shape != shape:
+        raise ValueError(f"the gradient has shape {array.shape}, but the value "
+                         f"has shape {shape}")
+    return array
+
+
+def as_numbers(value, owner):
+    """Return an array of numbers, real ones as `dtype`; else raise ValueError."""
+    array, hint = np.asarray(value), ""
     if array.dtype.kind not in "fiu":
         hint = (": convert with .astype(float) (a mask may also be a key, "
                 "x[mask])")
     if hint or array.size == 0:
         raise ValueError(f"{owner} takes numbers, and at least one{hint}; got "
                          f"{array.dtype} of shape {array.shape}")
+    return array.astype(dtype, copy=False) if array.dtype.kind == "f" else array
+
+
+def require_same_shape(old, new):
+    """Raise ValueError if a Param would change its shape."""
+    require(old is None or new.shape == old.shape, f"a Param of shape "
+            f"{np.shape(old)} cannot take shape {new.shape}")
+
+
+def require_data(node):
+    """Raise TypeError if an Input has no value, ValueError if not a real one."""
+    if node.value is None:
+        raise TypeError("an Input has no value: set .value before forward()")
+    if node.value.dtype.kind != "f" and hasattr(node, "real_for"):
+        raise ValueError(f"an Input holds integers, but {node.real_for} takes "
+                         "real numbers: divide images by 255, or convert with "
+                         ".astype(float) (or are these the labels?)")
 
 
 def require_labels(labels, scores):
@@ -808,102 +1699,44 @@ def require_index(index, count, rule):
                          f"{index.min()} to {index.max()}")
 
 
-def as_real(result):
-    """Return the result of a formula as `dtype`: a constant may be float64."""
-    array = np.asarray(result, dtype)       # it itself, if it is of this type
-    if array is not result and np.asarray(result).dtype.kind not in "fiub":
-        got = ("None: is its return missing?" if result is None else
-               f"{np.asarray(result).dtype}, not real numbers")
-        raise TypeError(f"the formula returned {got}")
-    return array
+def require_probabilities(p):
+    """Raise ValueError unless -log p is finite, and p no score."""
+    require((p >= np.finfo(dtype).tiny).all(), "a right class has probability "
+            "0, nearly 0 or nan: use SoftmaxCrossEntropy")
+    require((p < 1.001).all(), "a probability is greater than 1: if these are "
+            "scores use SoftmaxCrossEntropy")
 
 
-def derivative(component, name):
-    """Return the method d<name>, or raise NotImplementedError without one."""
-    method = getattr(component, "d" + name, None)
-    if method is None:
-        raise NotImplementedError(f"{type(component).__name__} has to define "
-                                  f"d{name}, because {name} depends on a Param")
-    return method
+# Where an error is from.
+
+def explain(error, component):
+    """Add to an error from forward or backward of a component where it arose."""
+    where = ""
+    for frame, _ in traceback.walk_tb(error.__traceback__):
+        if frame.f_locals.get("self") is component:     # the innermost of its methods
+            code = frame.f_code
+            where = ("f" if code is Component.forward.__code__ else
+                     "d" + frame.f_locals["name"] if code is Component.backward.__code__ else
+                     code.co_name if getattr(component, code.co_name, None) else where)
+    noted(error, component, where)
 
 
-def guard(kind):
-    """Hold a component's own methods to what they have to do.
-
-    __init__ must not keep components that are inputs of none, forward set value
-    to an array, backward leave no input that needs a gradient without one; and
-    errors in these two say where, as errors in formulas.
-    """
-    def build(self, *args, **options):
-        init(self, *args, **options)
-        if type(self).__init__ is build:        # it is the last of those called
-            if self.number < 0:
-                raise TypeError(f"__init__ of {kind.__name__} must call "
-                                "super().__init__")
-            used = set(self.inputs)
-            for name, node in vars(self).items():
-                if not isinstance(node, Component) or node in used:
-                    continue
-                if not any(node in c.inputs for c in components[node.number:]):
-                    del components[self.number:]
-                    raise TypeError(f"{name} of {kind.__name__} is no input of "
-                                    f"it: pass {name} to super().__init__")
-
-    def guarded(method):
-        @functools.wraps(method)
-        def run(self, *args, **options):
-            try:
-                method(self, *args, **options)
-                if method.__name__ == "forward":
-                    if self.value is None:
-                        raise TypeError("forward set no value")
-                    if np.asarray(self.value).dtype.kind not in "biu":
-                        self.value = as_real(self.value)
-                    self.changed = False    # a kind of Input may set its own
-                elif any(x.needs_grad and x.grad is None for x in self.inputs):
-                    raise TypeError("no gradient was added to an input: call "
-                                    "its add_grad (or set self.needs_grad = "
-                                    "False in __init__, if none is to pass)")
-            except Exception as error:
-                if not hasattr(error, "__notes__"):
-                    explain(error, self, method.__name__)
-                raise
-        return run
-
-    for name in {"forward", "backward"} & vars(kind).keys():
-        setattr(kind, name, guarded(vars(kind)[name]))
-    if init := vars(kind).get("__init__"):
-        kind.__init__ = functools.wraps(init)(build)
+def noted(error, component, method):
+    """Return the error, with facts in a note."""
+    error.add_note(facts(component, method, error))
+    return error
 
 
-def no_number(component, *others):
-    """Raise TypeError: Python asks for a number in place of a component."""
-    raise TypeError(f"{component} is a component, not a number: use its .value")
-
-
-# Names of other frameworks, and what there is in EDF.
-ELSEWHERE = {
-    "parameters": "edf.params is the list of all Params",
-    **dict.fromkeys(["nn", "Linear", "Dense"], "edf.Affine(x, w, b)"),
-    **dict.fromkeys(["CrossEntropyLoss", "cross_entropy"],
-                    "edf.SoftmaxCrossEntropy(scores, labels)"),
-    **dict.fromkeys(["MSELoss", "mse_loss"], "edf.SquaredError(x, targets)"),
-    **dict.fromkeys(["no_grad", "eval"], "with edf.evaluating():"),
-    **dict.fromkeys(["draw", "summary"],
-                    "import edf_view, edf_view.draw(loss)"),
-    "profile": "import edf_profile, edf_profile.profile(loss)",
-    "optim": "edf.SGD(lr), edf.Adam() and others",
-}
-
-
-def advice(name):
-    """Return ": " and what there is in EDF for a name of others, or ""."""
-    return f": {ELSEWHERE[name]}" if name in ELSEWHERE else ""
-
-
-Component.__lt__ = Component.__le__ = Component.__gt__ = no_number
-Component.__ge__ = Component.__bool__ = Component.__float__ = no_number
-Component.__int__ = Component.__len__ = Component.__setitem__ = no_number
+def facts(component, method, error):
+    """Say which method of which component, why if that is known, and where it stands."""
+    try:
+        why = tool("advice").reason(component, method, error)
+    except ImportError:         # edf.py is alone
+        why = ""
+    path, line = component.built
+    file = "a cell" if "ipykernel" in path else os.path.basename(path)
+    source = linecache.getline(path, line).strip()
+    return f"in {method} of {component}\n{why}built at line {line} of {file}: {source}"
 
 
 def label(component):
@@ -920,48 +1753,21 @@ def describe(component):
     if not component.arguments:
         name = f"{component.name} " if component.name else ""
         return f"{kind} {name}{show(component)}"
-    shown = [f"{name} {show(node)}" if isinstance(node, Component)
-             else f"{name} {getattr(component, name)!r}"
-             for name, node in component.arguments.items()]
+    shown = [f"{name} {getattr(component, name)!r}" if x is None
+             else f"{name} {show(x)}" for name, x in component.arguments.items()]
     return f"{kind}({', '.join(shown)})"
 
 
-def explain(error, component, method):
-    """Add to an error where it arose; after one in forward() old values remain.
-
-    So backward(loss) is refused until a forward() has succeeded.
-    """
-    error.add_note(facts(component, method))
-    if method in ("f", "forward"):
-        for node in components[:component.number]:
-            node.changed = node.changed or not node.inputs
+def no_truth(component):
+    """Raise TypeError: Python asks whether a component is true."""
+    raise TypeError(f"{component} is a component, not a number: use its .value")
 
 
-def facts(component, method):
-    """Say which method of which component failed, why, and where it stands."""
-    path, line = component.built
-    file = "a cell" if "ipykernel" in path else os.path.basename(path)
-    source = linecache.getline(path, line).strip()
-    return (f"in {method} of {component}\n{reason(component, method)}"
-            f"built at line {line} of {file}: {source}")
+def no_array(component, *args, **options):
+    """Raise TypeError: NumPy asks for an array in place of a component."""
+    raise TypeError(f"{component} is a component, not an array: NumPy takes "
+                    "its .value, and edf has functions of its own")
 
 
-def caller(component):
-    """Return the path and the line of the code that is building a component."""
-    frame = sys._getframe(1)
-    while (frame.f_globals.get("__name__") in ("edf", "edf_catalogue")
-           or frame.f_code.co_name == "__init__"        # is it its own?
-           and frame.f_locals.get("self") is component):
-        frame = frame.f_back
-    return frame.f_code.co_filename, frame.f_lineno
-
-
-# These are written with the names above, and add their own to them.  They are
-# read again with this file, or their classes would derive from the Component of
-# before a reload.
-sys.modules.pop("edf_catalogue", None)
-sys.modules.pop("edf_check", None)
-sys.modules.pop("edf_saving", None)
-from edf_catalogue import *  # noqa: E402, F403
-from edf_check import check_gradients, debugging, reason  # noqa: E402, F401
-from edf_saving import load, save  # noqa: E402, F401
+Component.__init_subclass__ = classmethod(require_signature)
+Component.__repr__, Component.__bool__, Component.__array__ = describe, no_truth, no_array

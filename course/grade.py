@@ -28,10 +28,11 @@ import nbformat
 from problem_set import ANSWER, BUILD, ROOT, SOURCE, read_source, without_answers
 
 sys.path.insert(0, str(ROOT))
-from ps1_checks import EXERCISES
+from problem_sets import EXERCISES
 
 ASSIGNMENT = "ps1"
-FILES = ["edf*.py", "mnist_loader.py", "ps1_*.py", "data/*", "requirements.txt", "LICENSE"]
+FILES = ["edf.py", "edf_tools/*.py", "mnist_loader.py", "problem_sets/*.py", "data/*",
+         "requirements.txt", "LICENSE"]
 
 CHECK = re.compile(r'\bcheck\("(\w+)"\)')
 TITLE = re.compile(r"^\*\*(Exercise|Question) (\d+)\.(\d+)", re.MULTILINE)
@@ -66,7 +67,7 @@ def annotate(source):
     """Return the student version of a source with nbgrader's metadata.
 
     Raises ValueError if two cells get the same name, or if a check names an
-    exercise that ps1_checks does not know.
+    exercise that problem_sets does not know.
     """
     notebook = without_answers(source)
     answered = [ANSWER.search(cell.source) is not None for cell in source.cells]

@@ -5,7 +5,7 @@ test once more, with checks that the notebook had no hand in, and then the test
 of the table HIDDEN, at the end, on numbers drawn from SEED: change it every year.
 """
 
-import importlib.util
+import importlib
 import inspect
 import sys
 import warnings
@@ -14,21 +14,21 @@ from contextlib import contextmanager
 import numpy as np
 
 import edf
-import edf_catalogue
-import edf_check
-import ps1_tools
+from edf_tools import check
 from mnist_loader import load
+from problem_sets import nets
 
 SEED = 1
 rng = np.random.default_rng(SEED)
 
 
 def load_checks():
-    """Return ps1_checks once more, from its file: not the module that the notebook imports."""
-    spec = importlib.util.find_spec("ps1_checks")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    """Return problem_sets.checks once more: not the module that the notebook imports."""
+    before = {name: sys.modules.pop(name) for name in list(sys.modules)
+              if name.startswith("problem_sets") and name != "problem_sets.nets"}
+    checks = importlib.import_module("problem_sets").checks
+    sys.modules.update(before)
+    return checks
 
 
 def functions(owner):
@@ -37,7 +37,7 @@ def functions(owner):
 
 
 checks = load_checks()
-MODULES = [edf, edf_catalogue, edf_check, ps1_tools]
+MODULES = [edf, check, nets]
 CLASSES = [value for module in MODULES for value in functions(module).values()
            if inspect.isclass(value)]
 PRISTINE = [(owner, functions(owner)) for owner in [np, *MODULES, *CLASSES]]
@@ -183,7 +183,7 @@ def hidden_gradients(mine):
         loss = edf.SoftmaxCrossEntropy(scores, labels)
         edf.Sum(loss)                                       # built later, not part of the loss
         edf.forward()
-        got = mine(loss, ps1_tools.shares)
+        got = mine(loss, nets.shares)
         assert all(node.grad is None for node in edf.components), "grad is written"
         edf.backward(loss)
         for node in edf.components:
@@ -270,11 +270,11 @@ def hidden_check(mine):
     x = rng.normal(size=(2, 4))
     for kind in Millions, edf.Tanh, edf.Softmax, edf.Mean, edf.Softplus, edf.Transpose:
         edf.clear()
-        error = mine(kind, x, ps1_tools.numeric_gradient)
+        error = mine(kind, x, nets.numeric_gradient)
         assert 0 <= error < 1e-6, f"{kind.__name__} is right, but the error is {error}"
     for kind in Scaled, Elementwise, NoMean, Minus, LastEntry:
         edf.clear()
-        error = mine(kind, x, ps1_tools.numeric_gradient)
+        error = mine(kind, x, nets.numeric_gradient)
         assert error > 1e-3, f"{kind.__name__} is wrong, but the error is {error}"
 
 
@@ -359,7 +359,7 @@ def by_edf(x, labels, *weights):
     """Return h and y, and the gradients of W, b, V and c, from EDF's components."""
     edf.clear()
     W, b, V, c = params = [edf.Param(array) for array in weights]
-    loss = ps1_tools.two_layers(edf.Input(x), edf.Input(labels), *params)
+    loss = nets.two_layers(edf.Input(x), edf.Input(labels), *params)
     edf.forward()
     edf.backward(loss)
     return (loss.scores.x.value, loss.p), [param.grad for param in params]
@@ -389,7 +389,7 @@ def hidden_network(mine):
     for B, activation in (1, edf.Sigmoid), (7, edf.ReLU):
         x, labels, *weights = random_network(B)
         results = []
-        for build in mine, ps1_tools.two_layers:
+        for build in mine, nets.two_layers:
             edf.clear()
             params = [edf.Param(array) for array in weights]
             loss = build(edf.Input(x), edf.Input(labels), *params, activation)
@@ -402,7 +402,7 @@ def hidden_network(mine):
 
 def hidden_baselines(mine):
     for labels in rng.integers(5, size=200), np.array([4, 4, 4]), 3 * rng.integers(3, size=50):
-        got, right = mine(labels), ps1_tools.baselines(labels)
+        got, right = mine(labels), nets.baselines(labels)
         assert np.allclose(got, right), (got, right)
 
 
@@ -411,9 +411,9 @@ def hidden_training(mine):
     for optimiser, options in (edf.SGD, {"lr": 0.3}), (edf.Adam, {"lr": 0.01}):
         for size in 10, 45, 64:
             results = []
-            for run in mine, ps1_tools.fit:
+            for run in mine, nets.fit:
                 edf.seed(int(size))
-                net = ps1_tools.mlp([3, 4, 2], edf.Tanh)
+                net = nets.mlp([3, 4, 2], edf.Tanh)
                 losses = run(net, x, labels, optimiser(**options), 4, size=size)
                 results.append([losses, *(param.value for param in edf.params)])
             for got, want in zip(*results):
@@ -446,7 +446,7 @@ def hidden_error_rate(mine):
     """The share that is counted one image at a time, for one image and for many."""
     for count, shape in (1, (28, 28)), (7, (3, 6)), (131, (8, 8)):
         images, labels = rng.random((count, *shape)), rng.integers(0, 10, count)
-        net = ps1_tools.mlp([images[0].size, 12, 10], lambda h: edf.Dropout(edf.Tanh(h)))
+        net = nets.mlp([images[0].size, 12, 10], lambda h: edf.Dropout(edf.Tanh(h)))
         wrong = 0
         for image, label in zip(images, labels):
             with edf.evaluating():
@@ -604,7 +604,7 @@ def hidden_best_net(mine):
     digits = load("digits")
     half = len(digits.train_labels) // 2
     net = mine(digits.train_images[half:], digits.train_labels[half:])
-    error = ps1_tools.error_rate(net, digits.test_images, digits.test_labels)
+    error = nets.error_rate(net, digits.test_images, digits.test_labels)
     assert error <= 0.2, f"after training on {half} other digits, {error:.1%} are wrong"
 
 

@@ -76,11 +76,10 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 import edf
-import edf_view
 from edf import LeakyReLU, ReLU, SGD, Sigmoid, Softmax, SoftmaxCrossEntropy, Tanh
 from mnist_loader import load
-from ps1_checks import check, score_sheet
-from ps1_tools import Net, error_rate, held_out, mlp, numeric_gradient, train
+from problem_sets import check, score_sheet
+from problem_sets.nets import Net, error_rate, held_out, mlp, numeric_gradient, train
 
 plt.rcParams.update({"axes.spines.top": False, "axes.spines.right": False, "axes.grid": True,
                      "grid.alpha": 0.3, "figure.constrained_layout.use": True, "figure.dpi": 90})
@@ -233,7 +232,7 @@ print(inspect.getsource(edf.backward))
 # loss on two paths. (`()` is the shape of a single number.)
 
 # %%
-from ps1_tools import film
+from problem_sets.nets import film
 
 edf.clear()
 x = edf.Param(0.5, name="x")
@@ -242,7 +241,7 @@ loss = edf.Exp(y * z)
 frames = {}
 for component in edf.components[1:]:            # x has its value
     component.forward()
-    frames[f"{component.name}.forward()"] = edf_view.draw(loss, values=True)
+    frames[f"{component.name}.forward()"] = edf.draw(loss, values=True)
 film(frames)
 
 # %% [markdown]
@@ -256,7 +255,7 @@ frames = {}
 for component in edf.components[:0:-1]:         # in reverse, down to the one after x
     component.backward()
     print(f"{component.name + '.backward()':22} x.grad is", x.grad)
-    frames[f"{component.name}.backward()"] = edf_view.draw(loss, values=True)
+    frames[f"{component.name}.backward()"] = edf.draw(loss, values=True)
 film(frames)
 
 # %% [markdown]
@@ -332,7 +331,7 @@ for kind in edf.Param, Forgetful:
 # results out in place of adding them anywhere.
 
 # %%
-from ps1_tools import shares
+from problem_sets.nets import shares
 
 edf.clear()
 x = edf.Param(3.0, name="x")
@@ -1858,7 +1857,7 @@ def run(network, x, labels, weights, activation=edf.Sigmoid):
 
 
 loss, params = run(network, three[:1], classes[:1], asymmetric)
-edf_view.draw(loss, values=True)
+edf.draw(loss, values=True)
 
 # %% [markdown]
 # ### A batch gives no approximation
@@ -2305,7 +2304,7 @@ print(inspect.getsource(mlp))
 # %%
 pixels = data.train_images[0].size
 net = mlp([pixels, 64, 10], Sigmoid)
-edf_view.summary()
+edf.summary()
 
 # %% [markdown]
 # ### Mini-batches
@@ -4365,7 +4364,7 @@ print(f"edf.backward(loss)             x.grad = {x.grad:.4f}")
 # *Look for:* the box with two arrows downwards, and how far it is from the loss on either way.
 
 # %%
-edf_view.draw(loss)
+edf.draw(loss)
 
 # %% [markdown]
 # ### BEGIN SOLUTION

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 import edf
-import edf_profile
 from edf import Affine, Conv2d, Input, MatMul, Param, Reshape, Sigmoid, SoftmaxCrossEntropy
+from edf_tools import timing
 
 
 def network():
@@ -22,7 +22,7 @@ def network():
 
 def test_the_table_has_a_line_for_each_function_and_adds_up():
     loss = network()
-    lines = str(edf_profile.profile(loss, steps=3)).splitlines()
+    lines = str(edf.profile(loss, steps=3)).splitlines()
     names = [str(edf.label(node)) for node in edf.components if node.inputs]
     assert [line.split()[0] for line in lines] == ["component", *names, "total"]
     numbers = [[float(text) for text in re.findall(r" (\d+\.\d)\b", line)] for line in lines[1:]]
@@ -40,7 +40,7 @@ def test_the_products_are_those_of_the_formulas(float64):
     edf.forward()
     edf.backward(loss)
     for node in edf.components:
-        results = [a @ b for a, b in edf_profile.products(node)]
+        results = [a @ b for a, b in timing.products(node)]
         if isinstance(node, Affine):
             value, dx, dw = results
             np.testing.assert_allclose(value + node.b.value, node.value)
@@ -60,7 +60,7 @@ def test_the_products_are_those_of_the_formulas(float64):
 
 def test_the_graph_is_afterwards_as_after_a_run():
     loss = network()
-    edf_profile.profile(loss, steps=2)
+    edf.profile(loss, steps=2)
     assert not any({"forward", "backward"} & set(vars(node)) for node in edf.components)
     value, grads = loss.value.copy(), [param.grad.copy() for param in edf.params]
     edf.forward()
@@ -81,7 +81,7 @@ def test_an_error_leaves_no_clock_behind(monkeypatch):
         return dy
     monkeypatch.setattr(Sigmoid, "dx", fail)
     with pytest.raises(ValueError, match="now"):
-        edf_profile.profile(loss)
+        edf.profile(loss)
     assert not any({"forward", "backward"} & set(vars(node)) for node in edf.components)
     with pytest.raises(TypeError, match="the loss"):
-        edf_profile.profile(None)
+        edf.profile(None)

@@ -19,11 +19,10 @@ import numpy as np
 import pytest
 
 import edf
-import edf_profile
-import edf_view
 from edf import Affine, BatchNorm, Dropout, Input, Param, ReLU, SoftmaxCrossEntropy, Tanh
+from edf_tools import timing
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 needs_proc = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 needs_signals = pytest.mark.skipif(sys.platform == "win32", reason="sends SIGINT to a process")
@@ -232,7 +231,7 @@ def find_a_wrong_gradient(loss):
 
 
 def fail_in_profile(loss):
-    edf_profile.profile(Refusing(loss))
+    edf.profile(Refusing(loss))
 
 
 def step_twice(loss):
@@ -249,8 +248,8 @@ def arrays_of(component):
 @pytest.mark.parametrize("act", [
     lambda loss: None, step_twice, fail_in_forward, fail_in_backward, fail_while_building,
     lambda loss: edf.check_gradients(loss, entries=3), find_a_wrong_gradient,
-    lambda loss: edf_profile.profile(loss, steps=2), fail_in_profile,
-    lambda loss: edf_view.draw(loss, values=True), lambda loss: edf_view.summary()])
+    lambda loss: edf.profile(loss, steps=2), fail_in_profile,
+    lambda loss: edf.draw(loss, values=True), lambda loss: edf.summary()])
 def test_clear_frees_all_components_and_arrays_at_once(act):
     def run():
         x, labels, loss, optimiser, shape = normalised()
@@ -482,7 +481,7 @@ def check(loss):
 
 
 def profile(loss):
-    edf_profile.profile(loss, steps=5)
+    edf.profile(loss, steps=5)
 
 
 def check_until_interrupted(moments):
@@ -606,9 +605,9 @@ def test_an_interrupted_profile_leaves_no_clock_behind(monkeypatch):
     loss = Tanh(Tanh(Param(0.5)))
     for n in count(1):
         look = StoppedOnce(vars, n)
-        monkeypatch.setattr(edf_profile, "vars", look, raising=False)
+        monkeypatch.setattr(timing, "vars", look, raising=False)
         try:
-            edf_profile.profile(loss, steps=1)
+            edf.profile(loss, steps=1)
         except KeyboardInterrupt:
             pass
         assert not any({"forward", "backward"} & set(vars(node)) for node in edf.components)
@@ -639,8 +638,8 @@ def test_a_component_whose_building_was_interrupted_is_no_trap(build, monkeypatc
     edf.backward(loss)
     edf.SGD(0.1).step()
     edf.check_gradients(loss)
-    edf_view.draw(values=True)
-    edf_view.summary()
+    edf.draw(values=True)
+    edf.summary()
     edf.save(tmp_path / "file")
     edf.load(tmp_path / "file")
 

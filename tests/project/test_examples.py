@@ -12,7 +12,7 @@ import matplotlib.font_manager  # noqa: F401  its first import ever writes to st
 import numpy as np
 import pytest
 
-EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 DIGITS = "data: the UCI digits that come with EDF (not MNIST), "
 SHORT = {       # options for a short run, and how its output begins
     "tiny_network": ("", "data: 3 examples of 2 classes"),

@@ -12,7 +12,6 @@ import pytest
 from mistakes import ACCEPTED, MISTAKES
 
 import edf
-import edf_view
 from edf import Affine, CrossEntropy, Input, Param, ReLU, Softmax, SoftmaxCrossEntropy
 
 
@@ -20,7 +19,7 @@ def run(code, name="student.py"):
     """Run the code of a student as Python runs a file; return what it prints."""
     code = code.lstrip("\n")
     linecache.cache[name] = len(code), None, code.splitlines(True), name
-    names = {"__name__": "student", "edf": edf, "np": np, "edf_view": edf_view}
+    names = {"__name__": "student", "edf": edf, "np": np}
     with contextlib.redirect_stdout(io.StringIO()) as printed:
         exec(compile(code, name, "exec"), names)
     return printed.getvalue()
@@ -89,14 +88,14 @@ def test_a_cell_that_is_run_twice_gives_the_same_and_leaves_the_older_copy_alone
 
 def test_the_older_copies_show_in_the_list_and_the_summary_but_not_in_the_picture_of_a_loss():
     run(CELL)
-    once = str(edf_view.draw(edf.components[-1]))
+    once = str(edf.draw(edf.components[-1]))
     run(CELL)
     assert [str(component) for component in edf.components[:6]] == [
         "Input x (2, 1)", "Input labels (2,)", "Param w (1, 3)", "Param b (3,)",
         "Affine(x (2, 1), w (1, 3), b (3,))", "SoftmaxCrossEntropy(scores (2, 3), labels (2,))"]
     assert list(map(str, edf.components[6:])) == list(map(str, edf.components[:6]))
-    assert str(edf_view.summary()).count("SoftmaxCrossEntropy[") == 2
-    picture = str(edf_view.draw(edf.components[-1]))
+    assert str(edf.summary()).count("SoftmaxCrossEntropy[") == 2
+    picture = str(edf.draw(edf.components[-1]))
     assert picture == once.replace("[4]", "[10]").replace("[5]", "[11]")
 
 
@@ -117,10 +116,11 @@ def test_the_older_copy_runs_too_and_if_it_fails_the_error_shows_its_line():
 
 # More of a kind than one row shows.
 
-@pytest.mark.parametrize("value, kind", [(np.ones((2, 3)), "ndarray"), ([1.0], "list"),
-                                         (Param, "type"), (None, "NoneType")])
+@pytest.mark.parametrize("value, kind", [(np.ones((2, 3)), "of type ndarray"),
+                                         ([1.0], "of type list"), (Param, "the class Param"),
+                                         (None, "of type NoneType")])
 def test_an_array_in_place_of_a_component(value, kind):
-    refused(TypeError, f"w of Affine must be a component, not of type {kind}: if it is the value "
+    refused(TypeError, f"w of Affine must be a component, not {kind}: if it is the value "
             "of a component pass that, else wrap it: edf.Param(array) if it is learned, "
             "edf.Input(array) if it is data",
             Affine, Input(), value, Param(1.0))
@@ -134,11 +134,8 @@ def test_an_operand_that_is_refused_is_not_in_the_graph(action):
     assert len(edf.components) == 1
 
 
-@pytest.mark.parametrize("action", [
-    bool, float, int, len, lambda x: x < 1, lambda x: x <= 1, lambda x: x > 1, lambda x: x >= 1,
-    lambda x: 1 < x, lambda x: not x, lambda x: x and x, lambda x: x or x,
-    lambda x: x.__setitem__(0, 1), lambda x: sorted([x, x])])
-def test_a_component_is_not_taken_for_a_number(action):
+@pytest.mark.parametrize("action", [bool, lambda x: not x, lambda x: x and x, lambda x: x or x])
+def test_a_component_is_neither_true_nor_false(action):
     refused(TypeError, "Param x () is a component, not a number: use its .value",
             action, Param(1.0, "x"))
 
@@ -240,10 +237,9 @@ def test_softmax_that_underflows_is_refused_by_cross_entropy_and_not_by_the_fuse
 
 @pytest.mark.parametrize("name", ["value", "grad", "f", "inputs", "number", "forward"])
 def test_an_input_named_like_what_every_component_has(name):
-    names = {"edf": edf}
-    exec(f"class Mine(edf.Component):\n    def f(self, {name}):\n        return {name}", names)
     refused(TypeError, f"Mine: an input needs another name than {name}, which every component has",
-            names["Mine"], Param(1.0))
+            exec, f"class Mine(edf.Component):\n    def f(self, {name}):\n        return {name}",
+            {"edf": edf})
 
 
 @pytest.mark.parametrize("build", [lambda x: Affine(x, 2, "three"), lambda x: ReLU(None),
@@ -352,7 +348,7 @@ edf.forward()
                                    "Mine(edf.Param(np.ones((2, 3))), option=2)")
 
 
-def test_an_init_is_held_to_its_inputs_when_all_of_them_have_run():
+def test_an_init_passes_all_that_is_learned_to_that_of_component():
     class Scale(edf.Component):
         def __init__(self, x, w):
             edf.Component.__init__(self, x, w)
@@ -360,6 +356,8 @@ def test_an_init_is_held_to_its_inputs_when_all_of_them_have_run():
 
         def f(self, x, w):
             return x * w
+
+        dx = dw = lambda self, dy, x, w: dy
 
     class Twice(Scale):
         def __init__(self, x, w):
@@ -375,20 +373,13 @@ def test_an_init_is_held_to_its_inputs_when_all_of_them_have_run():
             super().__init__(x, w)
             self.other = other
 
-    class Sized(edf.Component):
-        def __init__(self, size):
-            self.size = size            # the class below calls that of Component
-
-    class Late(Sized):
-        def __init__(self, x, w):
-            super().__init__(3)
-            edf.Component.__init__(self, x, w)
-
-    for kind in Twice, Thrice, Late:
+    for kind in Twice, Thrice:
         assert kind(Param(1.0), Param(1.0)).inputs == tuple(edf.params[-2:])
         assert str(inspect.signature(kind.__init__)) == "(self, x, w)"
-    refused(TypeError, "other of Lost is no input of it: pass other to super().__init__",
-            Lost, Param(1.0), Param(1.0), Param(1.0))
+    loss = Lost(Param(1.0), Param(1.0), Param(1.0))
+    edf.forward()
+    with pytest.raises(TypeError, match="^other is no input of Lost, so it would not be learned"):
+        edf.backward(loss)
 
 
 def test_the_line_of_a_notebook_cell():

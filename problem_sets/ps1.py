@@ -1,159 +1,20 @@
-"""The checks of problem set 1: each says in one line what came of an exercise.
-
-    ReLU = check("MyReLU")      # below the cell that defines MyReLU
-    score_sheet()               # the state of all exercises
-
-No check contains an answer: values are compared with known numbers, gradients
-with differences of the values of your own f.  EXERCISES, at the end, is the
-list of all exercises with their tests.
-"""
+"""Problem set 1: EXERCISES, at the end, is the list of its exercises with their tests."""
 
 import numbers
-import sys
-import warnings
-from collections.abc import Callable
-from typing import Any, NamedTuple
 
 import numpy as np
 
 import edf
-import ps1_tools
+from edf_tools.check import alone
 from mnist_loader import load
-from ps1_tools import Net, error_rate, mlp
-
-
-class Exercise(NamedTuple):
-    """What is known of an exercise: its number ("4.2": the second of section 4)
-    and its points; its test, which gets what was written and returns a sentence
-    or raises; and what the notebook goes on with until the test passes."""
-
-    number: str
-    points: int
-    test: Callable
-    library: Any = None
-
-
-results = {}            # {name: "done", "not yet" or "failing"}, as checks are run
-
-
-def check(name):
-    """Test an exercise, say in one line what came of it, and return what to use.
-
-    That is what was written under this name if its test passes, and what EDF has
-    in its place if not.  The graph is empty afterwards; `edf.dtype` and the
-    random numbers of the notebook go on as if there had been no check.
-    """
-    exercise = EXERCISES[name]
-    saved = edf.dtype, edf.training, edf.rng.bit_generator.state
-    edf.clear()
-    edf.dtype, edf.training = np.float64, True
-    edf.seed(0)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", RuntimeWarning)      # an overflow is worth a word
-            mine = written(name, sys._getframe(1).f_globals)
-            said, state = f"public checks passed: {exercise.test(mine)}", "done"
-    except NotImplementedError as error:
-        said, state = "not done yet" + (f": {error}" if str(error) else ""), "not yet"
-    except Exception as error:
-        said, state = f"not right yet: {explain(error)}", "failing"
-    finally:
-        edf.dtype, edf.training, edf.rng.bit_generator.state = saved
-        edf.clear()
-    library = exercise.library
-    if state != "done" and library is not None:
-        owner = "ps1_tools." if library.__module__ == "ps1_tools" else "EDF's "
-        said += f" (going on with {owner}{library.__name__})"
-    results[name] = state
-    print(f"{exercise.number} {name}: {said}")
-    return mine if state == "done" else library
-
-
-def written(name, namespace):
-    """Return what the notebook defines under this name.
-
-    A cell that does not compile leaves an older definition behind, or none: so
-    the last cell that was run with a definition of it is compiled once more.
-    Raises its SyntaxError, and NameError if there is no definition.
-    """
-    cells = [cell for cell in namespace.get("In", [])
-             if f"class {name}(" in cell or f"def {name}(" in cell or f"class {name}:" in cell]
-    if cells:
-        compile(namespace["get_ipython"]().transform_cell(cells[-1]), "the cell", "exec")
-    if name not in namespace:
-        raise NameError(f"{name} is not defined: run the cell above, then this one again")
-    return namespace[name]
-
-
-def explain(error):
-    """Return a sentence on an error: its kind, its words, and where it happened."""
-    said = isinstance(error, AssertionError) and str(error)     # these are written for students
-    kind = "" if said else f"{type(error).__name__}: "
-    words = [f"{kind}{error}", *getattr(error, "__notes__", [])]
-    if "does not support ufuncs" in str(error):
-        words = ["TypeError: a function of NumPy got a component, but takes arrays: use edf.Exp, "
-                 "edf.Tanh, ** 0.5 and so on"]
-    if isinstance(error, SyntaxError):
-        words = [f"{type(error).__name__}: {error.msg}, line {error.lineno} of the cell: "
-                 f"{(error.text or '').strip()}"]
-    return ", ".join(text.partition("\n")[0] for text in words)
-
-
-def score_sheet(leave_out=()):
-    """Print the state of each exercise, but of these sections, and how many are done."""
-    states = []
-    for name, exercise in EXERCISES.items():
-        if int(exercise.number.split(".")[0]) not in leave_out:
-            states.append(results.get(name, "not checked"))
-            print(f"{exercise.number:>5}  {name:28} {states[-1]}")
-    counts = {state: states.count(state) for state in ("done", "not yet", "failing", "not checked")}
-    print(f"{counts.pop('done')} of {len(states)} done"
-          + "".join(f", {count} {state}" for state, count in counts.items() if count))
-
-
-# Tests.
-
-def component_test(x, y, *more, **options):
-    """Return a test: does the component turn x into y, and is its gradient that of its values?
-
-    x becomes a Param, the arrays in `more` become Inputs of their own.
-    """
-    def test(component):
-        node = component(edf.Param(x), *(edf.Input(value) for value in more), **options)
-        return value_and_gradient(node, y)
-    return test
-
-
-def value_and_gradient(node, y):
-    """Compare the value of a node with y, and all gradients with differences of values."""
-    require_return(node, edf.Component)
-    edf.forward()
-    got = node.value.tolist()
-    assert np.shape(got) == np.shape(y) and np.allclose(got, y, atol=1e-6), (
-        f"the value is {got}, expected {y}")
-    try:
-        errors = edf.check_gradients(node)
-    except AssertionError as error:
-        if ignores_dy(node):
-            error.add_note("the same comes out whatever dy is: is dy used?")
-        raise
-    return f"values right, largest gradient error {max(errors.values()):.1e}"
-
-
-def ignores_dy(node):
-    """Does a d-method of this component return the same for another dy?"""
-    edf.forward()
-    values, dy = node.values(), np.ones(node.value.shape)
-    methods = [getattr(node, "d" + name) for name, argument in node.arguments.items()
-               if isinstance(argument, edf.Param)]
-    return any(np.array_equal(method(dy, *values), method(3 * dy, *values)) for method in methods)
-
-
-def require_return(got, kind):
-    """Refuse a result that is not of this kind, such as None."""
-    assert isinstance(got, kind), (f"it returned {got}: is its return missing?" if got is None
-                                   else f"it returned {got}, not {kind.__name__}")
-
+from problem_sets import nets
+from problem_sets.checks import (
+    Exercise,
+    component_test,
+    require_return,
+    value_and_gradient,
+)
+from problem_sets.nets import Net, error_rate, mlp
 
 # Sections 1 to 3.
 
@@ -192,7 +53,7 @@ def my_gradients_test(mine):
         loss = build()
         edf.Exp(edf.params[0])          # built after the loss, and not on the way to it
         edf.forward()
-        got = mine(loss, ps1_tools.shares)
+        got = mine(loss, nets.shares)
         require_return(got, dict)
         for node in edf.components:
             assert node.grad is None, f"it has set {edf.label(node)}.grad: use the dictionary only"
@@ -391,7 +252,7 @@ def checker_test(mine):
 
     def error(kind):
         edf.clear()
-        got = mine(kind, x.copy(), ps1_tools.numeric_gradient)
+        got = mine(kind, x.copy(), nets.numeric_gradient)
         require_number(got)
         assert got >= 0, f"for {kind.__name__} the largest error is {got:.1e}: negative"
         return got
@@ -706,8 +567,8 @@ def error_rate_test(mine):
         x, labels = edf.Input(), edf.Input()
         seen = Seen(x)
         scores = edf.Affine(seen, edf.Param(edf.normal(side * side, 10)), edf.Param(np.zeros(10)))
-        net = ps1_tools.Net(x, labels, scores, edf.SoftmaxCrossEntropy(scores, labels))
-        ps1_tools.error_rate(net, images, np.zeros(count, int))
+        net = nets.Net(x, labels, scores, edf.SoftmaxCrossEntropy(scores, labels))
+        nets.error_rate(net, images, np.zeros(count, int))
         own = scores.value.argmax(axis=1)
         half = np.where(np.arange(count) < count // 2, own, (own + 1) % 10)
         for kind, classes, expected in (("the net's own answers", own, 0),
@@ -1055,7 +916,7 @@ def suspect_normalize_test(normalize):
     require_return(node, edf.Component)
     edf.forward()
     node.grad = np.ones((2, 3))
-    node.backward()
+    alone(node, "backward")
     entry = np.unravel_index(abs(node.t.grad).argmax(), (2, 3))
     assert abs(node.t.grad[entry]) < 1e-12, (
         f"{node.name}.dt gives {node.t.grad[entry]:.7g} at entry {tuple(map(int, entry))} for an "
@@ -1097,7 +958,7 @@ def suspect_softmax_test(softmax):
     require_return(node, edf.Component)
     edf.forward()
     node.grad = np.array([[1, 0, -2], [0, 3, 1], [1, 2, 3.0]])
-    node.backward()
+    alone(node, "backward")
     totals = node.o.grad.sum(axis=1)
     row = abs(totals).argmax()
     assert abs(totals[row]) < 1e-12, (
@@ -1128,10 +989,10 @@ EXERCISES = {
         x=[0.0, 0.5, -1.0], y=[0.0, 0.2708402, -0.9913289])),
     "my_gradients": Exercise("1.3", 3, my_gradients_test),
     "my_second_derivative": Exercise("2.1", 2, second_derivative_test),
-    "my_naive_rule": Exercise("2.2", 2, naive_rule_test, ps1_tools.naive_rule),
-    "my_slope": Exercise("3.1", 1, slope_test, ps1_tools.slope),
-    "my_numeric_gradient": Exercise("3.2", 2, numeric_gradient_test, ps1_tools.numeric_gradient),
-    "my_check": Exercise("3.3", 4, checker_test, ps1_tools.gradient_error),
+    "my_naive_rule": Exercise("2.2", 2, naive_rule_test, nets.naive_rule),
+    "my_slope": Exercise("3.1", 1, slope_test, nets.slope),
+    "my_numeric_gradient": Exercise("3.2", 2, numeric_gradient_test, nets.numeric_gradient),
+    "my_check": Exercise("3.3", 4, checker_test, nets.gradient_error),
     "MyTanh": Exercise("4.1", 1, component_test(
         x=[[-1.0, 0.0], [0.5, 2.0]], y=[[-0.7615942, 0.0], [0.4621172, 0.9640276]]), edf.Tanh),
     "MyReLU": Exercise("4.2", 2, relu_test, edf.ReLU),
@@ -1157,14 +1018,14 @@ EXERCISES = {
         edf.SoftmaxCrossEntropy),
     "my_forward": Exercise("7.1", 2, forward_test),
     "my_backward": Exercise("7.2", 4, backward_test),
-    "my_network": Exercise("7.3", 1, network_test, ps1_tools.two_layers),
-    "my_baselines": Exercise("8.1", 1, baselines_test, ps1_tools.baselines),
-    "my_training": Exercise("8.2", 3, training_test, ps1_tools.fit),
+    "my_network": Exercise("7.3", 1, network_test, nets.two_layers),
+    "my_baselines": Exercise("8.1", 1, baselines_test, nets.baselines),
+    "my_training": Exercise("8.2", 3, training_test, nets.fit),
     "MySGD": Exercise("9.1", 1, descent_test, edf.SGD),
-    "my_error_rate": Exercise("9.2", 2, error_rate_test, ps1_tools.error_rate),
-    "my_sweep": Exercise("10.1", 2, sweep_test, ps1_tools.sweep),
-    "my_choice": Exercise("10.2", 2, choice_test, ps1_tools.choice),
-    "my_spread": Exercise("10.3", 1, spread_test, ps1_tools.spread),
+    "my_error_rate": Exercise("9.2", 2, error_rate_test, nets.error_rate),
+    "my_sweep": Exercise("10.1", 2, sweep_test, nets.sweep),
+    "my_choice": Exercise("10.2", 2, choice_test, nets.choice),
+    "my_spread": Exercise("10.3", 1, spread_test, nets.spread),
     "MyMomentum": Exercise("11.1", 1, optimiser_test(
         [0.99, 0.9711, 0.944379], ([0.03, -0.06], 0.75), momentum=0.5), edf.SGD),
     "MyRMSProp": Exercise("11.2", 2, optimiser_test(

@@ -10,7 +10,7 @@ import pytest
 import edf
 from edf import Affine, Input, Mul, Param, Sigmoid, SoftmaxCrossEntropy, Tanh
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 
 def run(loss):
@@ -339,21 +339,6 @@ def test_reloading_the_module():
                "y = edf.ReLU(edf.Param(-1.0) + 3); edf.forward(); print(y.value)")
     done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True)
     assert done.stdout == "2.0\n", done.stderr
-
-
-def test_the_first_hour_of_reading_is_350_lines():
-    lines = (ROOT / "edf.py").read_text().splitlines()
-    start, end = (next(i for i, line in enumerate(lines) if line.startswith(title))
-                  for title in ("# 1  The graph", "# 4  Training"))
-    assert end - start <= 350 and len(lines) <= 1000
-
-
-def test_importing_edf_loads_no_more_of_numpy_than_numpy_does():
-    program = ("import sys, numpy\nbefore = set(sys.modules)\nimport edf\n"
-               "print([name for name in set(sys.modules) - before if name.startswith('numpy')])\n"
-               "edf.seed(3)\nprint(edf.rng.random() == numpy.random.default_rng(3).random())")
-    out = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True)
-    assert out.stdout == "[]\nTrue\n", out.stderr
 
 
 def test_the_module_has_no_other_name_that_is_made_when_asked_for():

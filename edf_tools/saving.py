@@ -1,17 +1,10 @@
-"""Saving and loading: the parameters of a graph, and where its training is.
-
-save and load are names of edf, whose last lines import this file.
-"""
+"""Saving and loading: the parameters of a graph, and where its training is."""
 
 import io
 import os
-import sys
 from functools import partial
 
 import numpy as np
-
-if "edf" not in sys.modules:
-    raise ImportError("import edf instead: it brings save and load along")
 
 import edf
 from edf import Optimiser, Param, label, require
@@ -150,8 +143,7 @@ def restore(content, optimiser):
     if optimiser:
         edf.rng.bit_generator.state = state["rng"]      # the last that may fail
         optimiser.memory = memory
-    for param in edf.params:
-        param.changed = True
+    edf.pending.update(edf.params)
     for name, (_, put, _) in places.items():
         put(arrays[name])
 

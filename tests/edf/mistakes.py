@@ -1,6 +1,6 @@
 """What students do wrong, as rows: a sentence on it, the code, and all that they then read.
 
-test_errors.py runs each as a file student.py with the names edf, np and edf_view.
+test_errors.py runs each as a file student.py with the names edf and np.
 """
 
 # What is refused, and the kind of error: the message, and the notes below it.  Indented lines
@@ -69,7 +69,7 @@ labels of SoftmaxCrossEntropy must be a component, not of type ndarray: if it is
     ("a layer gets the class of another, not an object", """
 edf.Tanh(edf.ReLU)
 """, TypeError, """
-x of Tanh must be a component, not of type type: if it is the value of a component pass that, else
+x of Tanh must be a component, not the class ReLU: if it is the value of a component pass that, else
     wrap it: edf.Param(array) if it is learned, edf.Input(array) if it is data
 """),
 
@@ -218,20 +218,6 @@ abs(edf.Param(np.ones(3)))
 bad operand type for abs(): 'Param'
 """),
 
-    ("a component is compared with a number", """
-loss = edf.Param(np.ones(3), "w") ** 2
-if loss < 1:
-    print("done")
-""", TypeError, """
-Power(x (3,), exponent 2) is a component, not a number: use its .value
-"""),
-
-    ("two components are compared", """
-max(edf.Param(1.0, "a"), edf.Param(2.0, "b"))
-""", TypeError, """
-Param b () is a component, not a number: use its .value
-"""),
-
     ("a component is taken for true", """
 a, b = edf.Param(1.0, "a"), edf.Param(2.0, "b")
 if a and b:
@@ -240,29 +226,10 @@ if a and b:
 Param a () is a component, not a number: use its .value
 """),
 
-    ("the length of a component", """
-len(edf.Input(np.ones((64, 784)), "images"))
-""", TypeError, """
-Input images (64, 784) is a component, not a number: use its .value
-"""),
-
-    ("a component is converted to a number", """
-losses = [float(edf.Param(2.0, "w") ** 2)]
-""", TypeError, """
-Power(x (), exponent 2) is a component, not a number: use its .value
-"""),
-
     ("a component is formatted as a number", """
 print(f"{edf.Param(2.0, 'w'):.3f}")
 """, TypeError, """
 unsupported format string passed to Param.__format__
-"""),
-
-    ("an entry of a component is set", """
-w = edf.Param(np.ones(3), "w")
-w[0] = 1
-""", TypeError, """
-Param w (3,) is a component, not a number: use its .value
 """),
 
     ("a loop over a component", """
@@ -295,18 +262,6 @@ edf.Param(np.ones(3)).mean()
 edf.Param(np.ones(3)).shape
 """, AttributeError, """
 'Param' object has no attribute 'shape'
-"""),
-
-    ("a layer that has another name here", """
-edf.Linear(784, 10)
-""", AttributeError, """
-module 'edf' has no attribute 'Linear': edf.Affine(x, w, b)
-"""),
-
-    ("a picture of the graph without its import", """
-edf.draw(edf.Param(1.0))
-""", AttributeError, """
-module 'edf' has no attribute 'draw': import edf_view, edf_view.draw(loss)
 """),
 
     ("images that are not flattened", """
@@ -451,7 +406,7 @@ built at line 1 of student.py: x, w, b = edf.Input(np.zeros((2, 4), np.uint8)),
 edf.Concat(edf.Param(np.ones(2)), edf.Input([1, 2]))
 edf.forward()
 """, ValueError, """
-an Input holds integers, but Concat[2] takes real numbers: divide images by 255, or convert with
+an Input holds integers, but Concat takes real numbers: divide images by 255, or convert with
     .astype(float) (or are these the labels?)
 in forward of Input Concat[2].x1 (2,)
 built at line 1 of student.py: edf.Concat(edf.Param(np.ones(2)), edf.Input([1, 2]))
@@ -1019,7 +974,7 @@ edf.forward()
 x.value = 2.0
 edf.backward(loss)
 """, TypeError, """
-Input x () has changed since the last forward() that succeeded: call forward() again before
+Input x () has changed since the last forward(): call it again before
     backward(loss)
 """),
 
@@ -1030,7 +985,7 @@ edf.backward(loss)
 edf.SGD(0.1).step()
 edf.backward(loss)
 """, TypeError, """
-Param w () has changed since the last forward() that succeeded: call forward() again before
+Param w () has changed since the last forward(): call it again before
     backward(loss)
 """),
 
@@ -1042,7 +997,7 @@ edf.backward(loss)
 w.value -= 0.1 * w.grad
 edf.backward(loss)
 """, TypeError, """
-Param w () has changed since the last forward() that succeeded: call forward() again before
+Param w () has changed since the last forward(): call it again before
     backward(loss)
 """),
 
@@ -1057,8 +1012,7 @@ try:
 except ValueError:
     edf.backward(loss)
 """, TypeError, """
-Input x (2, 4) has changed since the last forward() that succeeded: call forward() again before
-    backward(loss)
+the last forward() did not come to its end: call it again before backward(loss)
 """),
 
     ("backward of a component of a cleared graph", """
@@ -1124,21 +1078,8 @@ loss = edf.Param(1.0) * 2
 edf.forward()
 loss.backward()
 """, TypeError, """
-unsupported operand type(s) for *: 'NoneType' and…
-in da of Mul(a (), b 2)
-it has no gradient yet: call edf.backward(loss), which calls this of every component
-built at line 1 of student.py: loss = edf.Param(1.0) * 2
-"""),
-
-    ("forward as a method of the loss, before the graph has run", """
-loss = edf.Input(1.0) * 2 + 1
-loss.forward()
-""", TypeError, """
-unsupported operand type(s) for +: 'NoneType' and…
-in f of Add(a (no value yet), b 1)
-None is what is not there yet: values come from forward(), and gradients from backward(loss) and
-    by add_grad
-built at line 1 of student.py: loss = edf.Input(1.0) * 2 + 1
+Mul(a (), b 2) has no gradient yet: call edf.backward(loss), which calls backward() of every
+    component
 """),
 
     ("the rows of a batch are drawn for the images only", """
@@ -1591,9 +1532,13 @@ class Linear(edf.Component):
     def dx(self, dy, x):
         return dy @ self.w.value.T
 
-Linear(edf.Input(np.ones((2, 4))), edf.Param(np.ones((4, 3))))
+h = Linear(edf.Input(np.ones((2, 4))), edf.Param(np.ones((4, 3))))
+edf.forward()
+edf.backward(h)
 """, TypeError, """
-w of Linear is no input of it: pass w to super().__init__
+w is no input of Linear, so it would not be learned: pass it to super().__init__
+in __init__ of Linear(x (2, 4))
+built at line 12 of student.py: h = Linear(edf.Input(np.ones((2, 4))), edf.Param(np.ones((4, 3))))
 """),
 
     # Components with forward and backward of their own.
@@ -1607,12 +1552,11 @@ class Double(edf.Component):
     def forward(self):
         return 2 * self.x.value
 
-Double(edf.Param([1.0, 2.0]))
+loss = Double(edf.Param([1.0, 2.0]))
 edf.forward()
+edf.backward(loss)
 """, TypeError, """
-forward set no value
-in forward of Double(x0 (2,))
-built at line 9 of student.py: Double(edf.Param([1.0, 2.0]))
+Double(x0 (2,)) has no value yet: call forward() first, which must set it
 """),
 
     ("forward computes with components in place of their values", """
@@ -1669,9 +1613,13 @@ class Double(edf.Component):
     def forward(self):
         self.value = 2 * self.x.value
 
-Double(edf.Param([1.0, 2.0]))
+loss = Double(edf.Param([1.0, 2.0]))
+edf.forward()
+edf.backward(loss)
 """, TypeError, """
-x of Double is no input of it: pass x to super().__init__
+x is no input of Double, so it would not be learned: pass it to super().__init__
+in __init__ of Double (2,)
+built at line 9 of student.py: loss = Double(edf.Param([1.0, 2.0]))
 """),
 
     ("a class that is no component", """

@@ -15,7 +15,7 @@ import pytest
 
 import edf
 import mnist_loader
-from ps1_checks import EXERCISES
+from problem_sets import EXERCISES
 
 
 @pytest.fixture(scope="module")
@@ -114,7 +114,7 @@ def outcomes(text):
     return dict(said)
 
 
-PICTURES = 27           # PNG; what edf_view draws comes on top
+PICTURES = 27           # PNG; what edf.draw draws comes on top
 UNTOUCHED = {name: "not right yet" if name.lower().startswith("suspect") else "not done yet"
              for name in EXERCISES}
 SOLVED = dict.fromkeys(EXERCISES, "public checks passed")

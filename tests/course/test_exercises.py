@@ -10,9 +10,7 @@ from wrong_answers import WRONG
 
 import edf
 import mnist_loader
-import ps1_checks
-import ps1_tools
-from ps1_checks import EXERCISES, check
+from problem_sets import EXERCISES, check, checks, nets
 
 DIGITS = mnist_loader.load("digits")
 
@@ -37,7 +35,7 @@ def answered(cell):
 def said(capsys):
     """A function: run the cell of an exercise and its check, and return what that says."""
     def run(name, cell):
-        namespace = {"np": np, "edf": edf, "mlp": ps1_tools.mlp, "Net": ps1_tools.Net,
+        namespace = {"np": np, "edf": edf, "mlp": nets.mlp, "Net": nets.Net,
                      "check": check, "data": DIGITS}
         exec(compile(cell, "cell", "exec"), namespace)
         exec(f'goes_on = check("{name}")', namespace)
@@ -93,7 +91,7 @@ def goes_on(library):
     """Return the end of a sentence: what the notebook has in place of an answer."""
     if library is None:
         return ""
-    owner = "ps1_tools." if library.__module__ == "ps1_tools" else "EDF's "
+    owner = "EDF's " if library.__module__ == "edf" else "nets."
     return f" (going on with {owner}{library.__name__})"
 
 
@@ -106,7 +104,7 @@ def test_every_exercise_has_wrong_answers():
 
 @pytest.mark.parametrize("name", EXERCISES)
 def test_the_answer_passes_the_hidden_test(name, cells):
-    namespace = {"np": np, "edf": edf, "mlp": ps1_tools.mlp}
+    namespace = {"np": np, "edf": edf, "mlp": nets.mlp}
     exec(compile(answered(cells[name]), "cell", "exec"), namespace)
     hidden.verify(name, namespace)
 
@@ -118,7 +116,7 @@ def test_a_wrong_answer_fails_the_hidden_test(name, cells):
     for right, answer, _ in WRONG[name]:
         wrong = re.sub(rf"^{re.escape(right)}.*", lambda _, answer=answer: answer,
                        answered(cells[name]), flags=re.M)
-        namespace = {"np": np, "edf": edf, "mlp": ps1_tools.mlp}
+        namespace = {"np": np, "edf": edf, "mlp": nets.mlp}
         exec(compile(wrong, "cell", "exec"), namespace)
         with hidden.fresh():
             try:
@@ -158,10 +156,10 @@ def test_what_is_not_defined_is_named(said):
 
 
 def test_the_score_sheet_names_the_state_of_every_exercise(monkeypatch, cells, said, capsys):
-    monkeypatch.setattr(ps1_checks, "results", {})
+    monkeypatch.setattr(checks, "results", {})
     said("MyTanh", answered(cells["MyTanh"]))
     said("MyReLU", answered(cells["MyReLU"]).replace("x > 0", "x < 0"))
-    ps1_checks.score_sheet(leave_out=[5, 6])
+    checks.score_sheet(leave_out=[5, 6])
     text = capsys.readouterr().out
     rows = dict(re.findall(r"^ *[\d.]+  (\w+) +(done|not yet|failing|not checked)$", text, re.M))
     left = {name: "not checked" for name, exercise in EXERCISES.items()
@@ -174,20 +172,20 @@ def test_the_score_sheet_names_the_state_of_every_exercise(monkeypatch, cells, s
 
 def test_the_evaluation_measures_the_data_it_is_handed():
     data = mnist_loader.load("digits")
-    net = ps1_tools.mlp([784, 16, 10], edf.ReLU)
+    net = nets.mlp([784, 16, 10], edf.ReLU)
     for images in data.train_images[:50], data.test_images[:70]:
-        ps1_tools.error_rate(net, images, np.zeros(len(images), int))
+        nets.error_rate(net, images, np.zeros(len(images), int))
         answers = net.scores.value.argmax(axis=1)
         assert len(answers) == len(images)
-        assert ps1_tools.error_rate(net, images, answers) == 0
-        assert ps1_tools.error_rate(net, images, (answers + 1) % 10) == 1
+        assert nets.error_rate(net, images, answers) == 0
+        assert nets.error_rate(net, images, (answers + 1) % 10) == 1
         half = np.where(np.arange(len(images)) % 2, answers, (answers + 1) % 10)
-        assert ps1_tools.error_rate(net, images, half) == 0.5
+        assert nets.error_rate(net, images, half) == 0.5
 
 
 def test_validation_images_are_held_out_of_the_training_set():
     data = mnist_loader.load("digits")
-    part = ps1_tools.held_out(data, 97)
+    part = nets.held_out(data, 97)
     assert len(part.train_images) == len(part.train_labels) == 1300
     np.testing.assert_array_equal(part.test_images, data.train_images[1300:])
     np.testing.assert_array_equal(part.test_labels, data.train_labels[1300:])

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import edf
-import edf_view
+import edf_tools.view
 from edf import Affine, Input, Param, Sigmoid, SoftmaxCrossEntropy, Tanh
 
 MERMAID, SVG, TEXT = "text/vnd.mermaid", "image/svg+xml", "text/plain"
@@ -32,7 +32,7 @@ def residual(blocks=2):
 
 
 def pictures(*args, **options):
-    return edf_view.draw(*args, **options)._repr_mimebundle_()
+    return edf.draw(*args, **options)._repr_mimebundle_()
 
 
 # The image.
@@ -180,7 +180,7 @@ def test_a_square_has_two_arrows():
     middle = (image.boxes[1][0] + image.boxes[1][2]) / 2
     one, two = sorted(points[-1][0] for points in image.arrows())
     assert one < middle < two and one + two == 2 * middle
-    assert edf_view.draw() == "Param Mul[1].a  ()\nMul[1]  <- Mul[1].a, Mul[1].a"
+    assert edf.draw() == "Param Mul[1].a  ()\nMul[1]  <- Mul[1].a, Mul[1].a"
 
 
 def test_of_nested_detours_the_outermost_is_farther_out_than_the_innermost():
@@ -252,12 +252,12 @@ def graphs(draw):
 @given(graphs(), st.booleans(), st.booleans())
 def test_random_graphs_are_legible(component, whole, values):
     loss = None if whole else component
-    members = edf_view.leading_to(loss)
+    members = edf_tools.view.leading_to(loss)
     bundle = pictures(loss, values)
     check(bundle[SVG], members)
     check_mermaid(bundle[MERMAID], members)
     assert len(bundle[TEXT].splitlines()) == len(members)
-    assert len(edf_view.summary().splitlines()) == len(edf.components) + 2
+    assert len(edf.summary().splitlines()) == len(edf.components) + 2
 
 
 def test_inputs_params_functions_and_the_loss_differ_without_colours():
@@ -340,7 +340,7 @@ def test_components_are_called_as_in_errors_with_their_options():
     edf.LeakyReLU(y, slope=0.2)
     edf.Mul(2, x)
     Input()
-    assert str(edf_view.draw()) == """\
+    assert str(edf.draw()) == """\
 Input Affine[3].x
 Param Affine[3].w  (2, 2)
 Param bias  (2,)
@@ -354,11 +354,11 @@ Input[6]"""
 
 def test_a_pass_forward_and_back_can_be_watched():
     loss = problem_1()
-    start = edf_view.draw(loss, values=True)
+    start = edf.draw(loss, values=True)
     edf.forward()
-    middle = edf_view.draw(loss, values=True)
+    middle = edf.draw(loss, values=True)
     edf.backward(loss)
-    end = edf_view.draw(loss, values=True)
+    end = edf.draw(loss, values=True)
     assert str(start) == """\
 Param x  ()  value 0.5
 Sigmoid[1]  <- x
@@ -390,7 +390,7 @@ def test_without_values_there_are_shapes_only():
     edf.backward(loss)
     assert not re.search("value|grad|0[.]", "".join(pictures(loss).values()).replace("viewBox", "")
                          .split("<path")[0])
-    assert str(edf_view.draw(loss)).splitlines()[1] == "Sigmoid[1]  ()  <- x"
+    assert str(edf.draw(loss)).splitlines()[1] == "Sigmoid[1]  ()  <- x"
 
 
 @pytest.mark.parametrize("value, text", [
@@ -406,7 +406,7 @@ def test_without_values_there_are_shapes_only():
 def test_numbers_are_given_in_full_up_to_six(value, text):
     Input(value, name="x")
     with np.printoptions(threshold=2, edgeitems=1, precision=1, linewidth=10):
-        line = str(edf_view.draw(values=True))
+        line = str(edf.draw(values=True))
     assert line == f"Input x  {np.shape(value)}  value {text}"
 
 
@@ -423,8 +423,8 @@ def test_values_of_any_type_that_a_forward_may_set_are_shown():
 
     Compare(Input([-1.0, 2.0], name="x"))
     edf.forward()
-    assert str(edf_view.draw(values=True)).splitlines()[1] == (
-        "Compare[1]  (2,)  value [False True]  <- x")
+    assert str(edf.draw(values=True)).splitlines()[1] == (
+        "Compare[1]  (2,)  value [0 1]  <- x")
 
 
 # What is drawn, and when.
@@ -432,7 +432,7 @@ def test_values_of_any_type_that_a_forward_may_set_are_shown():
 def test_a_picture_does_not_change_afterwards():
     loss = problem_1()
     edf.forward()
-    view, table = edf_view.draw(loss, values=True), edf_view.summary()
+    view, table = edf.draw(loss, values=True), edf.summary()
     before = dict(view._repr_mimebundle_()), str(view), str(table)
     loss.inputs[0].inputs[0].inputs[0].value = 0.25
     edf.forward()
@@ -449,8 +449,8 @@ def test_drawing_changes_nothing():
     edf.forward()
     edf.backward(loss)
     before = [dict(vars(component)) for component in edf.components]
-    edf_view.draw(loss, values=True)
-    edf_view.summary()
+    edf.draw(loss, values=True)
+    edf.summary()
     after = [dict(vars(component)) for component in edf.components]
     assert len(edf.components) == len(before)
     for one, two in zip(before, after):
@@ -476,13 +476,13 @@ def test_with_a_loss_only_what_leads_to_it_is_drawn():
 
 
 def test_a_notebook_may_choose_among_the_forms():
-    view = edf_view.draw(problem_1())
+    view = edf.draw(problem_1())
     assert view._repr_mimebundle_().keys() == {MERMAID, SVG, TEXT}
     assert view._repr_mimebundle_(include={SVG, TEXT}).keys() == {SVG, TEXT}
     assert view._repr_mimebundle_(exclude={SVG}).keys() == {MERMAID, TEXT}
     assert view._repr_mimebundle_(include={SVG, TEXT}, exclude={SVG}).keys() == {TEXT}
     assert view._repr_mimebundle_()[TEXT] == str(view) == repr(view)
-    table = edf_view.summary()
+    table = edf.summary()
     assert table._repr_mimebundle_() == {TEXT: str(table)} == {TEXT: repr(table)}
 
 
@@ -497,7 +497,7 @@ def test_the_summary_of_the_perceptron_of_problem_set_1():
     for component in edf.components[:5]:
         if component is not labels:
             component.forward()
-    assert str(edf_view.summary()) == """\
+    assert str(edf.summary()) == """\
 component               inputs                                shape      parameters
 Input x                                                       (32, 784)
 Input labels                                                  not yet
@@ -515,7 +515,7 @@ total                                                                        50,
 def test_a_shared_param_counts_once():
     x, w = Input(np.ones((2, 3))), Param(np.eye(3))
     (x @ w) @ w
-    lines = edf_view.summary().splitlines()
+    lines = edf.summary().splitlines()
     assert lines[-1].split() == ["total", "9"]
     assert [line.split()[-1] for line in lines].count("9") == 2        # its own row, and the total
 
@@ -529,18 +529,18 @@ def message(function, *args):
 
 
 def test_an_empty_graph_is_refused():
-    assert message(edf_view.draw) == "the graph is empty: build components first"
-    assert message(edf_view.summary) == "the graph is empty: build components first"
+    assert message(edf.draw) == "the graph is empty: build components first"
+    assert message(edf.summary) == "the graph is empty: build components first"
 
 
 def test_a_loss_that_is_not_in_the_graph_is_refused():
     old = Param(1.0)
     edf.clear()
     Param(2.0)
-    assert message(edf_view.draw, old) == (
+    assert message(edf.draw, old) == (
         "the loss was built before clear() and belongs to the graph of that time: "
         "build Param () again")
-    assert message(edf_view.draw, True).startswith(
+    assert message(edf.draw, True).startswith(
         "the loss must be a component, not of type bool: ")
 
 
@@ -553,7 +553,7 @@ def test_a_thousand_components_are_drawn():
         h = Tanh(h) if len(hidden) % 2 else h * w
         hidden.append(h)
     bundle = pictures(h, values=True)
-    edf_view.summary()
+    edf.summary()
     image = Image(bundle[SVG])
     assert len(image.boxes) == 1000
     assert image.size[0] < 500                          # one column, not a staircase
@@ -573,4 +573,4 @@ def test_no_warning_comes_from_numbers_that_are_not_finite():
     Param([np.nan] * 10 + [np.inf], name="w")
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert str(edf_view.draw(values=True)) == "Param w  (11,)  value nan to nan"
+        assert str(edf.draw(values=True)) == "Param w  (11,)  value nan to nan"

@@ -1,17 +1,8 @@
-"""What looks closely at a graph: a check of its gradients, and a mode to debug.
+"""What looks closely at a graph: a check of its gradients, and a mode to debug."""
 
-Besides, it finds reasons for errors.  check_gradients, debugging and reason are
-names of edf, whose last lines import this file.
-"""
-
-import re
-import sys
 from contextlib import contextmanager
 
 import numpy as np
-
-if "edf" not in sys.modules:
-    raise ImportError("import edf instead: it brings check_gradients along")
 
 import edf
 from edf import facts, label, require_member
@@ -38,7 +29,7 @@ def check_gradients(loss, *nodes, entries=1000, tolerance=1e-6):
     Raises AssertionError if an error exceeds the tolerance, with the component,
     its method and the worst entry, and TypeError if a node has no gradient.
     """
-    saved = edf.dtype, edf.rng.bit_generator.state
+    saved, changed = (edf.dtype, edf.rng.bit_generator.state), set(edf.pending)
     states = [(node, vars(node).copy()) for node in edf.components]
     draw = np.random.default_rng(0)
     errors = {}
@@ -69,7 +60,7 @@ def check_gradients(loss, *nodes, entries=1000, tolerance=1e-6):
         """Check what one component adds to its inputs, and that it adds it."""
         def run():
             edf.rng.bit_generator.state = saved[1]      # Dropout repeats itself
-            component.forward()
+            alone(component, "forward")
             return dy * component.value
 
         dy = component.grad = draw.normal(size=component.value.shape)
@@ -81,16 +72,17 @@ def check_gradients(loss, *nodes, entries=1000, tolerance=1e-6):
         learned = dict.fromkeys(n for n in component.inputs if n.needs_grad)
         for node in learned:
             node.grad = None
-        component.backward()
+        alone(component, "backward")
         once = {node: node.grad for node in learned}
-        component.backward()
+        alone(component, "backward")
         for node in learned:
-            names = [name for name, n in component.slots if n is node]
+            names = [name for name, x in component.arguments.items()
+                     if x is node]
             method = " + ".join("d" + name for name in names)
             if type(component).backward is not edf.Component.backward:
                 method = "backward"
             name = f"{label(component)}.{method}"
-            place = facts(component, method)
+            place = facts(component, method, None)
             lost = abs(2 * once[node] - node.grad).max()
             if lost > 1e-9 * abs(once[node]).max():
                 fault(f"lost gradient: {name} does not add the same a second "
@@ -103,17 +95,19 @@ def check_gradients(loss, *nodes, entries=1000, tolerance=1e-6):
         def run():
             value, edf.rng.bit_generator.state = node.value, saved[1]
             for component in edf.components[:loss.number + 1]:
-                component.forward()
+                alone(component, "forward")
                 if component is node:
                     node.value = value
             return loss.value / loss.value.size
 
-        compare(label(node), facts(node, "the gradient"), node, grad, run)
+        compare(label(node), facts(node, "the gradient", None), node, grad, run)
 
     def put_back():
         edf.dtype, edf.rng.bit_generator.state = saved
         for node, state in states:
             node.__dict__ = state
+        edf.pending.clear()
+        edf.pending.update(changed)
 
     try:
         edf.dtype = np.float64
@@ -139,6 +133,15 @@ def check_gradients(loss, *nodes, entries=1000, tolerance=1e-6):
         finally:
             put_back()      # again: an interruption may have cut the first short
     return errors
+
+
+def alone(component, method):
+    """Run forward or backward of one component; an error says where it is from."""
+    try:
+        getattr(component, method)()
+    except Exception as error:
+        edf.explain(error, component)
+        raise
 
 
 def central_differences(run, node, picks):
@@ -180,65 +183,6 @@ def fault(message, place):
         del error       # it holds this call: a cycle would keep the graph alive
 
 
-# What Python and NumPy say of frequent mistakes, and the way out.
-ADVICE = {
-    "read-only": "a formula must not change what it gets: write x = 2 * x, "
-                 "which makes a new array, not x *= 2",
-    "'NoneType'": "None is what is not there yet: values come from forward(), "
-                  "and gradients from backward(loss) and by add_grad",
-    "positional argument": "f takes self and the inputs, d<input> self, dy and "
-                           "then the same as f, forward and backward only self",
-    "to Python scalars": "a number is meant: is it a component, or an array?",
-    "'tuple' and 'int'": "one number is meant, for both axes",
-    "the gradient has shape": "an input has a gradient of its own shape: where "
-                              "NumPy repeated it, edf.unbroadcast(grad, "
-                              "b.shape) sums over the copies",
-}
-
-
-def reason(component, method):
-    """Return a line on why an error arose in a component, or "" if unknown.
-
-    It holds the shapes of the inputs against those in the docstring, such as
-    x (B, D), w (D, H)  ->  y (B, H): "D is 785 in x, but 784 in w\\n".
-    """
-    error = sys.exception()
-    if error is None:
-        return ""
-    if method not in ("f", "forward") and component.grad is None:
-        return ("it has no gradient yet: call edf.backward(loss), which calls "
-                "this of every component\n")
-    lines = (component.__doc__ or "").splitlines()
-    texts = [line.partition("->")[0] for line in lines if "->" in line]
-    odds = [misfit(component, text, len(texts) == 1) for text in texts]
-    if any(odds) and "" not in odds:            # BatchNorm has two such lines
-        return next(filter(None, odds)) + "\n"
-    return "".join(text + "\n" for words, text in ADVICE.items()
-                   if words in str(error))
-
-
-def misfit(component, text, alone):
-    """Say how inputs differ from the shapes in a text: x (B, D), w (D, H).
-
-    Returns "" if they do not differ, and None if that cannot be told: there may
-    be no shapes, and B, which may stand for several axes, other such texts.
-    """
-    lengths = {}
-    for name, axes in re.findall(r"(\w+) \(([^)]+)\)", text):
-        value = getattr(component.arguments.get(name), "value", None)
-        letters, shape = re.findall(r"\w+", axes), np.shape(value)
-        more, many = len(shape) - len(letters), axes[:3] in ("...", "B, ")
-        if value is None or more > 0 and axes[:3] == "B, " and not alone:
-            return None
-        if more < 0 or more > 0 and not many:
-            return f"{name} has shape {shape}, but is meant to have ({axes})"
-        for letter, length in zip(letters[::-1], shape[::-1]):
-            other, first = lengths.setdefault(letter, (length, name))
-            if length != other:
-                return f"{letter} is {other} in {first}, but {length} in {name}"
-    return "" if lengths else None
-
-
 PLAIN = edf.as_real, edf.facts, edf.Component.values    # outside of debugging
 
 
@@ -258,20 +202,20 @@ def debugging():
     """
     plain_as_real, plain_facts, plain_values = PLAIN
 
-    def as_real(result):
-        array = plain_as_real(result)
+    def as_real(result, shape=None):
+        array = plain_as_real(result, shape)
         refuse_nan(array, "the result", "the ranges of the arguments are below")
         return read_only(array)
 
-    def facts(component, method):
-        ranges = [f"{name} {span(node.value)}" for name, node in component.slots
+    def facts(component, method, error):
+        ranges = [f"{name} {span(node.value)}" for name, node in component.arguments.items()
                   if isinstance(getattr(node, "value", None), np.ndarray)]
         if method != "f" and component.grad is not None:
             ranges.insert(0, f"dy {span(np.asarray(component.grad))}")
-        return "\n".join([plain_facts(component, method), *ranges])
+        return "\n".join([plain_facts(component, method, error), *ranges])
 
     def values(component):
-        for name, node in component.slots:
+        for name, node in component.arguments.items():
             if node is None or node.inputs or node.value is None:
                 continue                # that of a function has been looked at
             refuse_nan(node.value, f"{node} (argument {name})", "was the last "
@@ -288,9 +232,9 @@ def debugging():
     finally:
         edf.as_real, edf.facts, edf.Component.values = before
         for node in edf.components if before == PLAIN else ():
-            for name in {"value", "grad"} & vars(node).keys():
-                array = vars(node)[name]
-                if isinstance(array, np.ndarray) and not array.flags.writeable:
+            for name in ("_value", "grad") if node.inputs else ("grad",):
+                array = getattr(node, name)
+                if array is not None and not array.flags.writeable:
                     setattr(node, name, array.copy(order="K"))
 
 

@@ -339,7 +339,7 @@ def test_arrays_of_a_user_stay_his():
         edf.backward(loss)
         w.value[0] = 2
     assert x.value is images and not images.flags.writeable
-    assert not x.changed
+    assert x not in edf.pending
 
 
 @pytest.mark.parametrize("depth", [1, 2, 3])

@@ -11,7 +11,7 @@ from collections import namedtuple
 import numpy as np
 
 import edf
-import edf_view
+from edf_tools.view import View
 
 # Sections 1 to 3: gradients.
 
@@ -28,7 +28,7 @@ def shares(component, dy):
 
 
 def film(frames, width=700):
-    """Return pictures of edf_view.draw beside each other: {title: picture}."""
+    """Return pictures of edf.draw beside each other: {title: picture}."""
     inner, right, high = "", 0, 0
     for title, view in frames.items():
         picture = view.pictures["image/svg+xml"]
@@ -38,7 +38,7 @@ def film(frames, width=700):
                   f'style="font:bold 13px monospace">{title}</text>\n'
                   + picture.replace("<svg ", f'<svg x="{right}" y="24" ', 1) + "\n")
         right, high = right + wide, max(high, 24 + tall)
-    film = edf_view.View("\n\n".join(f"{title}\n{view}" for title, view in frames.items()))
+    film = View("\n\n".join(f"{title}\n{view}" for title, view in frames.items()))
     film.pictures = {"image/svg+xml": (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" '
         f'height="{high * width / right:.0f}" viewBox="0 0 {right} {high}">\n{inner}</svg>')}

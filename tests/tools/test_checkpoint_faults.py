@@ -22,14 +22,14 @@ import pytest
 from test_saving import OPTIMISERS, bomb, everything, network_to_train, npy
 
 import edf
-import edf_saving
+from edf_tools import saving
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 
 def program(text, *arguments):
     """Start a Python program that can import edf and these tests; return the process."""
-    paths = os.pathsep.join([str(ROOT), str(ROOT / "tests")])
+    paths = os.pathsep.join([str(ROOT), str(ROOT / "tests" / "tools")])
     return subprocess.Popen([sys.executable, "-W", "error", "-c", text, *map(str, arguments)],
                             env=os.environ | {"PYTHONPATH": paths}, stdout=subprocess.PIPE,
                             text=True)
@@ -291,7 +291,7 @@ def fuzz(path, count, seed):
             if structured:                  # the values may be others: those in the file
                 # what edf.load took is what NumPy reads there
                 kept = {name.removesuffix(".npy"): np.asarray(value, np.float32).tobytes()
-                        for name, (value, _, _) in edf_saving.saved({}).items()}
+                        for name, (value, _, _) in saving.saved({}).items()}
                 fault = in_the_file(path) != kept
             else:
                 fault = got != {name: saved[name] for name in got}

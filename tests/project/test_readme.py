@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from mistakes import MISTAKES
 
-from ps1_checks import EXERCISES
+from problem_sets import EXERCISES
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 PROMISES = (ROOT / "PROMISES.md").read_text(encoding="utf-8")
 
