@@ -38,7 +38,8 @@ def call(*args):
 
 def short_source():
     """Return the true source with section 0, four exercises and one question alone."""
-    head, *cells = re.split(r"^(?=# %%)", tool.SOURCES["ps1"].read_text(encoding="utf-8"), flags=re.M)
+    text = tool.SOURCES["ps1"].read_text(encoding="utf-8")
+    head, *cells = re.split(r"^(?=# %%)", text, flags=re.M)
     first = next(i for i, cell in enumerate(cells) if re.search(r"^# ## 1", cell, re.M))
     chosen = cells[:first]
     for name in NAMES:
