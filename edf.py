@@ -23,9 +23,8 @@ component adds its share to the gradients of its inputs.
         sgd.step()
     print(scores.value.argmax(axis=1))              # [0 1 1 0]
 
-Sections 1 to 3 are the whole idea: the graph, its nodes, and the functions of a
-classifier.  To look up are 4, the other functions, 5, training, 6, tools in
-files of their own, and 7, what refuses wrong use and words the errors.
+Sections 1 to 3 are the whole idea.  To look up are 4, the other functions, 5,
+training, 6, tools, and 7, what refuses wrong use and words the errors.
 
 Letters in shapes: B examples in a batch, D numbers for each of them at the
 input of a layer, H at its output, K classes; M and N where none of these is
@@ -33,6 +32,7 @@ meant.  In formulas x, w, b are values, y is the result, and dy is the gradient
 of the mean of the loss with respect to y: an array of the shape of y.
 """
 
+import dis
 import importlib
 import inspect
 import linecache
@@ -113,8 +113,6 @@ def backward(loss):
 class Joining(type):
     """How a component is built: it joins the graph when its __init__ has ended."""
 
-    __signature__ = property(lambda cls: call_signature(cls))       # for help()
-
     def __call__(cls, *args, **options):
         start = len(components)
         try:
@@ -142,9 +140,8 @@ class Component(metaclass=Joining):
     all others are options, which f gets as they are.  For each input that
     gradients pass through, a method d<input> gets dy and then the same as f,
     and returns the gradient with respect to that input, of its shape.  y is
-    self.value there.  The arguments are attributes too, and f may keep more on
-    self under other names.  Neither f nor a d-method changes its arguments in
-    place: other components hold the same arrays.
+    self.value there.  The arguments are attributes too; f may keep more on self.
+    No formula changes its arguments in place: others hold the same arrays.
 
     A component that does not fit this form overrides forward(self), which sets
     value to an array, and backward(self), which calls add_grad() of each of its
@@ -165,12 +162,12 @@ class Component(metaclass=Joining):
         vars(self).update(given)
         self.arguments = {name: x if isinstance(x, Component) else None
                           for name, x in given.items()}
-        self.needs_grad = any(x.needs_grad for x in self.inputs)
+        self.needs_grad = any([x.needs_grad for x in self.inputs])
 
     @property
     def inputs(self):
         """The components that it is a function of."""
-        return tuple(x for x in self.arguments.values() if x is not None)
+        return tuple([x for x in self.arguments.values() if x is not None])
 
     @property
     def value(self):
@@ -214,7 +211,6 @@ class Component(metaclass=Joining):
             self.grad = grad if self.grad is None else as_real(self.grad + grad)
 
     # Operators build components of section 4; a number may stand on either side.
-    # The two None keep NumPy from array * component, and Python from iterating.
 
     __add__ = lambda a, b: Add(a, b)
     __radd__ = lambda b, a: Add(a, b)
@@ -229,17 +225,15 @@ class Component(metaclass=Joining):
     __pow__ = lambda x, exponent: Power(x, exponent)
     __neg__ = lambda x: Mul(x, -1)
     __getitem__ = lambda x, key: Slice(x, (key,) if isinstance(key, np.ndarray) else key)
-    __array_ufunc__ = __iter__ = None
+    __array_ufunc__ = __iter__ = None   # NumPy leaves array * component to it
 
 
 class Input(Component):
     """Data: set x.value = array before forward(), or at once: Input(array).
 
-    Floating-point numbers become `dtype`, without a copy if they are.  Integers
-    (labels) stay: forward() refuses them where real numbers are meant.  Without
-    a name it is called after its first use: "Affine[3].x".
-
-    Raises ValueError for what is not numbers, and for an empty array.
+    Real numbers become `dtype`, integers (labels) stay.  Without a name it is
+    called after its first use, "Affine[3].x".  Raises ValueError for what is
+    not numbers, and for an empty array.
     """
 
     def __init__(self, value=None, name=None):
@@ -276,7 +270,8 @@ class Param(Component):
     def value(self, value):
         if value is not self._value:    # w.value -= ... sets the same array again
             value = np.array(as_numbers(value, "a Param"), dtype)
-            require_same_shape(self._value, value)
+            require(self._value is None or value.shape == self._value.shape,
+                    f"{self} cannot take shape {value.shape}")
         self._value = value
         pending.add(self)
 
@@ -408,8 +403,7 @@ class SoftmaxCrossEntropy(Component):
 def unbroadcast(dy, shape):
     """Sum dy over the axes along which NumPy repeated an array of this shape.
 
-    A number that was used in many places gets the sum of their gradients:
-    (B, H) -> (1, H), (H,) or ().
+    What was used many times gets the sum: (B, H) -> (1, H), (H,) or ().
     """
     added = dy.ndim - len(shape)
     stretched = (added + i for i, n in enumerate(shape) if n == 1)
@@ -429,17 +423,14 @@ class Add(Component):
         return unbroadcast(dy, b.shape)
 
 
-class Sub(Component):
+class Sub(Add):
     """Difference: y = a - b."""
 
     def f(self, a, b):
         return a - b
 
-    def da(self, dy, a, b):
-        return unbroadcast(dy, a.shape)
-
     def db(self, dy, a, b):
-        return unbroadcast(-dy, b.shape)
+        return -super().db(dy, a, b)
 
 
 class Mul(Component):
@@ -600,8 +591,7 @@ class Softplus(Component):
 class GELU(Component):
     """Gaussian error linear unit: y = x p, p that a standard normal is below x.
 
-    NumPy has no error function, and that of Python takes one number at a time:
-    this is slow.  Source: Hendrycks and Gimpel 2016.
+    Source: Hendrycks and Gimpel 2016.
     """
 
     def f(self, x):
@@ -619,10 +609,7 @@ class GELU(Component):
 class LogSoftmax(Component):
     """Logarithms of the softmax of rows: y_i = x_i - log sum_j exp(x_j).
 
-    x (..., K)  ->  y (..., K)
-
-    As the sum depends on all x_i of a row, dx_i = dy_i - p_i sum_j dy_j, where
-    p = exp(y) is the softmax.
+    x (..., K)  ->  y (..., K), and dx_i = dy_i - p_i sum_j dy_j with p = exp(y)
     """
 
     def f(self, x):
@@ -713,9 +700,8 @@ class Max(Component):
 class Normalize(Component):
     """Rows divided by their sum s: y_i = x_i / s.
 
-    x (..., K)  ->  y (..., K)
+    x (..., K)  ->  y (..., K), and dx_i = (dy_i - sum_j dy_j y_j) / s
 
-    As s depends on all x_i of a row, dx_i = (dy_i - sum_j dy_j y_j) / s.
     Raises ValueError if a row adds up to 0.
     """
 
@@ -885,10 +871,8 @@ class BatchNorm(Component):
     images x (B, C, H, W), gamma and beta (C,)  ->  y (B, C, H, W)
 
     Every batch moves the running statistics, which are used after training, by
-    the fraction `momentum` towards its own mean and variance (the latter with
-    n - 1 in place of n).  The name is PyTorch's; it is not that of SGD.
-    Raises ValueError if shapes do not fit, or a batch has one number of each
-    feature only.
+    the fraction `momentum` towards its own mean and variance (n - 1 for n).
+    Raises ValueError if shapes do not fit, or a feature has a single number.
     Source: Ioffe and Szegedy 2015, algorithms 1 and 2.
     """
 
@@ -953,15 +937,11 @@ class Dropout(Component):
 
 # Images (B, C, H, W), by windows: each is kh high, kw wide and `stride` from the
 # next, after `padding` empty pixels were put around the image.  Pixel (0, 0) of
-# all windows at once is the image in steps of stride, image[:, :, ::2, ::2];
-# the next pixel is the same, one column further: the only loop is over the
-# pixels of one window.
+# all windows is image[:, :, ::stride, ::stride], the next is that one column
+# further: the only loop is over the pixels of one window.
 
 def places(image, size, stride):
-    """Return a key for each pixel of a window: image[key] is it in all windows.
-
-    Without a stride (None) the windows touch: it is the size.
-    """
+    """Return a key for each pixel of a window: image[key] is it in all windows."""
     (kh, kw), (h, w) = size, image.shape[2:]
     stride = kh if stride is None else stride
     require(min(kh, kw, stride) >= 1, "size and stride must be 1 or more, got "
@@ -997,8 +977,7 @@ def batch_first(x):
 def windows(x, size, stride, padding):
     """Return all windows of images: (B, C, H, W) -> (B, C, kh kw, H', W').
 
-    In memory the batch comes last: NumPy is fast along the last axis if it is
-    long, and rows of windows are short.  What is computed from it inherits that.
+    In memory the batch comes last: NumPy is fast along a long last axis.
     """
     x = np.ascontiguousarray(batch_last(x))                 # (C, H, W, B)
     image = pad(batch_first(x), padding)
@@ -1007,7 +986,7 @@ def windows(x, size, stride, padding):
 
 
 def add_windows(cut, x, size, stride, padding):
-    """Add windows at their places in images like x: the reverse of windows."""
+    """Add windows at their places in images like x: the reverse of windows()."""
     (b, c, h, w), p = x.shape, padding
     shape = b, c, h + 2 * p, w + 2 * p
     image = np.zeros_like(cut[:, :, 0], shape=shape)        # in memory like cut
@@ -1055,9 +1034,8 @@ class Conv2d(Component):
 class MaxPool2d(Component):
     """Largest entry of every window of size x size; equal ones share dy.
 
-    x (B, C, H, W)  ->  y (B, C, H', W'), with H' and W' as in Conv2d
+    x (B, C, H, W)  ->  y (B, C, H', W'), as in Conv2d, by default with stride = size
 
-    Without a stride the windows touch: it is the size.
     Raises ValueError if a window could lie in the padding as a whole.
     """
 
@@ -1080,12 +1058,7 @@ class MaxPool2d(Component):
 
 
 class AvgPool2d(Component):
-    """Mean of every window of size x size, the zeros of the padding included.
-
-    x (B, C, H, W)  ->  y (B, C, H', W'), with H' and W' as in Conv2d
-
-    Stride and errors are as in MaxPool2d.
-    """
+    """Mean of every window, the zeros of the padding included; as MaxPool2d."""
 
     def f(self, x, size, stride=None, padding=0):
         require(padding <= size // 2, "padding may be half of the size at most")
@@ -1097,33 +1070,16 @@ class AvgPool2d(Component):
         return add_windows(cut, x, (size, size), stride, padding)
 
 
-
-
-
 # =============================================================================
 # 5  Training
 # =============================================================================
-
-# for epoch in range(epochs):
-#     for x.value, labels.value in edf.batches(images, classes, size=64):
-#         edf.forward()
-#         edf.backward(loss)
-#         adam.lr = 0.001 * edf.cosine_decay(epoch, epochs)
-#         adam.step()
-#     x.value, labels.value = test_images, test_classes   # or zeros, if unknown
-#     with edf.evaluating():
-#         edf.forward()
 
 training = True                 # switched by evaluating()
 rng = np.random.default_rng()   # the source of every random number
 
 
 class evaluating:
-    """Let BatchNorm and Dropout act as after training, within a with statement:
-
-        with edf.evaluating():
-            edf.forward()
-    """
+    """Let BatchNorm and Dropout act as after training, `with edf.evaluating():`."""
 
     def __enter__(self):
         global training
@@ -1132,7 +1088,6 @@ class evaluating:
     def __exit__(self, *error):
         global training
         training = self.before
-
 
 
 def seed(n):
@@ -1151,9 +1106,8 @@ def normal(fan_in, fan_out, sd=1.0, generator=None):
 def xavier(fan_in, fan_out, generator=None):
     """Return weights (fan_in, fan_out), uniform in +-sqrt(3 / fan_in).
 
-    Their variance is 1 / fan_in: a sum of fan_in products then varies as much
-    as one of its inputs.  The course TTIC 31230 calls it Xavier; for the rule
-    of the paper by Xavier Glorot see glorot.
+    Their variance is 1 / fan_in: a sum of fan_in products varies as much as one
+    of its inputs.  Named as in TTIC 31230; the paper's rule is glorot.
     """
     half_width = np.sqrt(3 / fan_in)
     w = (generator or rng).uniform(-half_width, half_width, (fan_in, fan_out))
@@ -1161,20 +1115,18 @@ def xavier(fan_in, fan_out, generator=None):
 
 
 def glorot(fan_in, fan_out, generator=None):
-    """Return weights (fan_in, fan_out), normal.
+    """Return weights (fan_in, fan_out), normal, of variance 2 / (fan_in + fan_out).
 
-    Their variance is 2 / (fan_in + fan_out), which keeps that of the values and
-    that of the gradients about level from layer to layer.
+    It keeps values and gradients about level from layer to layer.
     Source: Glorot and Bengio 2010, eq. 12.
     """
     return normal(fan_in, fan_out, np.sqrt(2 / (fan_in + fan_out)), generator)
 
 
 def he(fan_in, fan_out, generator=None):
-    """Return weights (fan_in, fan_out), normal.
+    """Return weights (fan_in, fan_out), normal, of variance 2 / fan_in.
 
-    Their variance is 2 / fan_in: for ReLU, which halves the mean square of a
-    symmetric input.  Source: He et al. 2015, eq. 10.
+    For ReLU, which halves the mean square.  Source: He et al. 2015, eq. 10.
     """
     return normal(fan_in, fan_out, np.sqrt(2 / fan_in), generator)
 
@@ -1184,16 +1136,10 @@ class Optimiser:
 
     A subclass gives the direction d.  lr, the learning rate, may be changed
     between steps.  weight_decay w is added to the gradient, as if the loss had
-    a term weight_decay |w|^2 / 2.  Raises TypeError for a list of Params.
+    a term weight_decay |w|^2 / 2.
     """
 
     decay_apart = False     # True for AdamW: w shrinks apart from the gradient
-
-    def __new__(cls, *args, **options):
-        if args and isinstance(args[0], (list, Component)):
-            raise TypeError("an optimiser moves all in edf.params: it takes no "
-                            f"list of them, write {cls.__name__}(lr=0.1)")
-        return super().__new__(cls)
 
     def __init__(self, lr, weight_decay=0):
         self.lr, self.weight_decay = lr, weight_decay
@@ -1219,13 +1165,11 @@ class Optimiser:
 class SGD(Optimiser):
     """Stochastic gradient descent: d = m, m <- momentum m + grad.
 
-    Without momentum d = grad; with nesterov d = grad + momentum m, which
-    raises ValueError without momentum.  Source: Sutskever et al. 2013.
+    With nesterov d = grad + momentum m.  Source: Sutskever et al. 2013.
     """
 
     def __init__(self, lr, momentum=0, nesterov=False, weight_decay=0):
-        require(momentum or not nesterov, "nesterov needs a momentum, such as "
-                "0.9")
+        require(momentum or not nesterov, "nesterov needs a momentum, such as 0.9")
         super().__init__(lr, weight_decay)
         self.momentum, self.nesterov = momentum, nesterov
 
@@ -1298,17 +1242,15 @@ class AdamW(Adam):
 
     decay_apart = True
 
-    def __init__(self, lr=0.001, betas=(0.9, 0.999), eps=1e-8,
-                 weight_decay=0.01):
+    def __init__(self, lr=0.001, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.01):
         super().__init__(lr, betas, eps, weight_decay)
 
 
 def clip_gradients(max_norm):
     """Scale all gradients of Params down to a joint norm of at most max_norm.
 
-    Returns the norm before: the root of the sum of the squares of all entries.
-    Raises TypeError if no Param has a gradient, ValueError if the norm is not
-    finite, or max_norm not positive.
+    Returns the norm before, the root of the sum of all squares; ValueError if
+    it is not finite, or max_norm not positive.
     """
     require(max_norm > 0, f"max_norm must be greater than 0, got {max_norm}")
     squares = [np.square(param.grad, dtype=float).sum() for param in learned()]
@@ -1329,33 +1271,27 @@ def learned():
 
 
 # Schedules: factors of the first learning rate, for step or epoch 0, 1, 2, ...
-# They raise ValueError if the number of steps is not positive.
 
 def step_decay(step, every, factor=0.1):
     """Return factor^(step // every): a drop after so many steps."""
-    require(every > 0, f"every must be greater than 0, got {every}")
     return factor ** (step // every)
 
 
 def cosine_decay(step, steps):
     """Return (1 + cos(pi step / steps)) / 2: from 1 to 0, and then 0."""
-    require(steps > 0, f"steps must be greater than 0, got {steps}")
     return 0.5 * (1 + math.cos(math.pi * min(step / steps, 1)))
 
 
 def warmup(step, steps):
     """Return (step + 1) / steps, at most 1: a rise over so many steps."""
-    require(steps > 0, f"steps must be greater than 0, got {steps}")
     return min((step + 1) / steps, 1)
 
 
 def batches(*arrays, size, shuffle=False):
     """Yield tuples of `size` rows of each array; the last may be smaller.
 
-    With shuffle, they come in a random order, a new one for every call; row i
-    of one array stays with row i of the others.  Loop with `for x.value,
+    With shuffle in a new random order for every call.  Loop with `for x.value,
     labels.value in batches(...)`: x in place of x.value would be a new name.
-
     Raises ValueError if the arrays differ in length, or size is less than 1.
     """
     lengths = [len(array) for array in arrays]
@@ -1372,8 +1308,115 @@ def batches(*arrays, size, shuffle=False):
 
 
 # =============================================================================
-# 6  Tools: in the folder edf_tools, each read when it is called first
+# 6  Tools
 # =============================================================================
+
+# What sections 1 and 2 build and run components with.
+
+def prepare(kind):
+    """Note {name in f: default}, and whether there is a *xs, for bind.
+
+    Raises TypeError if f has an argument that a component cannot have.
+    """
+    method = kind.f if kind.__init__ is Component.__init__ else kind.__init__
+    kind.__signature__ = inspect.signature(method.__get__(0))   # for help()
+    kind.defaults, kind.many = {}, False
+    for name, argument in inspect.signature(kind.f.__get__(0)).parameters.items():
+        if hasattr(Component, name):
+            raise TypeError(f"{kind.__name__}: an input needs another name "
+                            f"than {name}, which every component has")
+        if argument.kind in (argument.KEYWORD_ONLY, argument.VAR_KEYWORD):
+            raise TypeError(f"{kind.__name__}: f cannot take {argument}, which "
+                            "has no place: put an option before any *, or keep "
+                            "it on self in an __init__ of your own")
+        if argument.kind is argument.VAR_POSITIONAL:
+            kind.many = True
+        else:
+            kind.defaults[name] = argument.default
+
+
+def bind(component, args, options):
+    """Return {name: argument} in the order of f; those of *xs are x0, x1, ...
+
+    Raises TypeError if f would not take them, if an input is no component of
+    this graph (nor a number, as an operand), or if an option is one.
+    """
+    kind = type(component)
+    names = kind.defaults if not kind.many else [
+        *kind.defaults, *(f"x{i}" for i in range(len(args) - len(kind.defaults)))]
+    given = dict(zip(names, args))
+    if options or len(args) != len(names):
+        require_call(kind, args, options)
+        given = kind.defaults | given | options
+    require_arguments(kind, given)
+    return given
+
+
+def identify(component):
+    """Note which line builds a component; name it, and inputs without a name.
+
+    Raises TypeError if its __init__ has not come to that of Component.
+    """
+    if "arguments" not in vars(component):
+        raise TypeError(f"__init__ of {type(component).__name__} must call "
+                        "super().__init__")
+    frame = sys._getframe(2)
+    while frame.f_globals is globals():
+        frame = frame.f_back
+    component.built = frame.f_code.co_filename, frame.f_lineno
+    if component.arguments:
+        component.name = label(component)
+    for name, x in component.arguments.items():
+        if x is not None and not x.arguments:
+            x.name = x.name or f"{component.name}.{name}"
+            if not x.needs_grad and hasattr(component, "d" + name):
+                x.real_for = component.name             # see require_data
+
+
+def take_back(start):
+    """Remove all from components[start] on: it was built for one that failed."""
+    params[:] = [param for param in params if param not in components[start:]
+                 and param.number is not None]
+    del components[start:]
+
+
+def as_real(result, shape=None):
+    """Return the result of a formula as `dtype`: a constant may be float64.
+
+    Raises TypeError if it is no real numbers, ValueError for another shape.
+    """
+    array = np.asarray(result, dtype)       # it itself, if it is of this type
+    if array is not result and np.asarray(result).dtype.kind not in "fiub":
+        got = ("None: is its return missing?" if result is None else
+               f"{np.asarray(result).dtype}, not real numbers")
+        raise TypeError(f"the formula returned {got}")
+    if shape is not None and array.shape != shape:
+        raise ValueError(f"the gradient has shape {array.shape}, but the value "
+                         f"has shape {shape}")
+    return array
+
+
+def ancestors(node):
+    """Return all components that a node depends on, and itself, in their order."""
+    found = {node}
+    for component in reversed(components[:node.number + 1]):
+        if component in found:
+            found.update(component.inputs)
+    return sorted(found, key=lambda component: component.number)
+
+
+# What looks at a graph: in the folder edf_tools, each file read when it is needed.
+
+def tool(name):
+    """Return the module edf_tools.<name>; ImportError says if it is missing."""
+    try:
+        return importlib.import_module(f"edf_tools.{name}")
+    except ModuleNotFoundError as error:
+        if not str(error.name).startswith("edf_tools"):
+            raise
+        raise ImportError(f"edf_tools/{name}.py is missing: put the folder "
+                          "edf_tools beside edf.py") from None
+
 
 def check_gradients(loss, *nodes, entries=1000, tolerance=1e-6):
     """Compare what backward(loss) gives with differences of values.
@@ -1386,22 +1429,12 @@ def check_gradients(loss, *nodes, entries=1000, tolerance=1e-6):
 
 
 def debugging():
-    """Stop at the first nan or infinity, and at what writes into values:
-
-        with edf.debugging():
-            edf.forward()
-            edf.backward(loss)
-
-    See edf_tools/check.py.
-    """
+    """Stop at the first nan or infinity within `with edf.debugging():`."""
     return tool("check").debugging()
 
 
 def draw(loss=None, values=False):
-    """Return a picture of the graph, or of what leads to the loss.
-
-    With values, of the numbers too.  See edf_tools/view.py.
-    """
+    """Return a picture of what leads to the loss, or of the whole graph."""
     return tool("view").draw(loss, values)
 
 
@@ -1411,40 +1444,18 @@ def summary():
 
 
 def profile(loss, steps=100):
-    """Run the graph so many times; return a table of the times, in microseconds.
-
-    See edf_tools/timing.py.
-    """
+    """Return a table of the time of each component, in microseconds a step."""
     return tool("timing").profile(loss, steps)
 
 
 def save(path, optimiser=None):
-    """Write every Param, by its name, and the statistics of BatchNorm.
-
-    With an optimiser also all that training needs to go on bit for bit.
-    See edf_tools/saving.py.
-    """
+    """Write all Params by name, the statistics of BatchNorm, and an optimiser."""
     tool("saving").save(path, optimiser)
 
 
 def load(path, optimiser=None):
-    """Set every Param, and the statistics of BatchNorm, to what save() wrote.
-
-    Raises ValueError, before anything is changed, for another graph or a
-    damaged file.  See edf_tools/saving.py.
-    """
+    """Put back what save() wrote; ValueError for another graph, a damaged file."""
     tool("saving").load(path, optimiser)
-
-
-def tool(name):
-    """Return the module edf_tools.<name>; ImportError says if it is missing."""
-    try:
-        return importlib.import_module(f"edf_tools.{name}")
-    except ModuleNotFoundError as error:
-        if error.name not in ("edf_tools", f"edf_tools.{name}"):
-            raise
-        raise ImportError(f"edf_tools/{name}.py is missing: put the folder "
-                          "edf_tools beside edf.py") from None
 
 
 # =============================================================================
@@ -1459,91 +1470,40 @@ def require(condition, rule):
 
 # When a component is built.
 
-def call_signature(kind):
-    """Return how a component is built, as help() shows it."""
-    method = kind.f if kind.__init__ is Component.__init__ else kind.__init__
-    return inspect.signature(method.__get__(0))         # without self
+REQUIRED = inspect.Parameter.empty      # the default of what has none
 
 
-def require_signature(kind):
-    """Raise TypeError if f has an argument that a component cannot have."""
-    for name, argument in inspect.signature(kind.f.__get__(0)).parameters.items():
-        if hasattr(Component, name):
-            raise TypeError(f"{kind.__name__}: an input needs another name "
-                            f"than {name}, which every component has")
-        if argument.kind in (argument.KEYWORD_ONLY, argument.VAR_KEYWORD):
-            raise TypeError(f"{kind.__name__}: f cannot take {argument}, which "
-                            "has no place: put an option before any *, or keep "
-                            "it on self in an __init__ of your own")
+def require_call(kind, args, options):
+    """Raise TypeError, in Python's words, if f would not take these arguments."""
+    signature = inspect.signature(kind.f.__get__(0))
+    try:
+        signature.bind(*args, **options)
+    except TypeError as error:
+        raise TypeError(f"{kind.__name__}{signature}: {error}") from None
 
 
-def bind(component, args, options):
-    """Return {name: argument} in the order of f; those of *xs are x0, x1, ...
-
-    Raises TypeError if f would not take them, if an input is no component of
-    this graph (nor a number, as an operand), or if an option is one.
-    """
-    kind = type(component)
-    if "defaults" not in vars(kind):        # {name: default, or missing}, and is there a *xs?
-        parameters = inspect.signature(kind.f.__get__(0)).parameters.values()
-        kind.many = any(p.kind is p.VAR_POSITIONAL for p in parameters)
-        kind.defaults = {p.name: p.default for p in parameters if p.kind is not p.VAR_POSITIONAL}
-    defaults = kind.defaults
-    names = [*defaults, *(f"x{i}" for i in range(len(args) - len(defaults)) if kind.many)]
-    given = defaults | dict(zip(names, args)) | options
-    if not (len(args) <= len(names) == len(given)
-            and options.keys().isdisjoint(names[:len(args)])
-            and all(x is not inspect.Parameter.empty for x in given.values())):
-        signature = inspect.signature(kind.f.__get__(0))
-        try:
-            signature.bind(*args, **options)
-        except TypeError as error:
-            raise TypeError(f"{kind.__name__}{signature}: {error}") from None
-    operands = any(isinstance(x, Component) for x in given.values())
+def require_arguments(kind, given):
+    """Raise TypeError for what is no input, or no option, where f has one."""
     for name, x in given.items():
-        number = operands and name in defaults and isinstance(x, numbers.Real)
-        if (isinstance(x, (Component, np.ndarray)) or name not in defaults
-                or not number and hasattr(kind, "d" + name)):
-            require_member(x, name, kind.__name__)
-            if defaults.get(name, inspect.Parameter.empty) is not inspect.Parameter.empty:
-                raise TypeError(f"{name} of {kind.__name__} is an option: it "
-                                "takes no component")
-    return given
+        default = kind.defaults.get(name, REQUIRED)
+        if isinstance(x, Component):
+            require_member(x, name, kind)
+            if default is not REQUIRED:
+                raise TypeError(f"{name} of {kind.__name__} is an option: it takes no component")
+        elif name not in kind.defaults or isinstance(x, np.ndarray) or hasattr(kind, "d" + name):
+            operands = isinstance(x, numbers.Real) and [*map(type, map(type, given.values()))]
+            if not (operands and Joining in operands and name in kind.defaults):
+                require_member(x, name, kind)
 
 
-def identify(component):
-    """Note which line builds a component; name it, and inputs without a name.
-
-    Raises TypeError if its __init__ has not come to that of Component.
-    """
-    if "arguments" not in vars(component):
-        raise TypeError(f"__init__ of {type(component).__name__} must call "
-                        "super().__init__")
-    frame = sys._getframe(2)
-    while frame.f_globals.get("__name__") == __name__:
-        frame = frame.f_back
-    component.built = frame.f_code.co_filename, frame.f_lineno
-    if component.arguments:
-        component.name = label(component)
-    for name, x in component.arguments.items():
-        if x is not None and not x.inputs:
-            x.name = x.name or f"{component.name}.{name}"
-            if hasattr(component, "d" + name):
-                x.real_for = component.name             # see require_data
-
-
-def take_back(start):
-    """Remove all from components[start] on: it was built for one that failed."""
-    params[:] = [param for param in params if param not in components[start:]
-                 and param.number is not None]
-    del components[start:]
-
-
-def require_member(node, role, of=None):
+def require_member(node, role, kind=None):
     """Raise TypeError unless node is a component of the current graph."""
-    if isinstance(node, Component) and components[node.number:node.number + 1] == [node]:
-        return
-    role = f"{role} of {of}" if of else role
+    try:
+        if components[node.number] is node:
+            return
+        raise IndexError
+    except (AttributeError, IndexError, TypeError):
+        role = f"{role} of {kind.__name__}" if kind else role
     if isinstance(node, Component):
         raise TypeError(f"{role} was built before clear() and belongs to the "
                         f"graph of that time: build {node} again")
@@ -1601,23 +1561,15 @@ def require_inputs(nodes):
     for component in nodes:
         kind, seen = type(component), dict(vars(component), arguments=None)
         for method in (kind.f, kind.forward) if kind.__module__ != __name__ else ():
-            used = inspect.getclosurevars(method)
-            seen |= used.nonlocals | used.globals
+            known = method.__globals__ | inspect.getclosurevars(method).nonlocals
+            seen |= {i.argval: known.get(i.argval) for i in dis.get_instructions(method)
+                     if i.opname in ("LOAD_GLOBAL", "LOAD_DEREF")}
         for name, x in seen.items():
             held = x.values() if isinstance(x, dict) else x if isinstance(x, (list, tuple)) else [x]
             if any(isinstance(x, Component) and x.needs_grad and x.grad is None for x in held):
                 raise noted(TypeError(
                     f"{name} is no input of {kind.__name__}, so it would not be "
                     "learned: pass it to super().__init__"), component, "__init__")
-
-
-def ancestors(node):
-    """Return all components that a node depends on, and itself, in their order."""
-    found = {node}
-    for component in reversed(components[:node.number + 1]):
-        if component in found:
-            found.update(component.inputs)
-    return sorted(found, key=lambda component: component.number)
 
 
 def derivative(component, name):
@@ -1634,22 +1586,6 @@ def derivative(component, name):
 
 # What arrays may hold.
 
-def as_real(result, shape=None):
-    """Return the result of a formula as `dtype`: a constant may be float64.
-
-    Raises TypeError if it is no real numbers, ValueError for another shape.
-    """
-    array = np.asarray(result, dtype)       # it itself, if it is of this type
-    if array is not result and np.asarray(result).dtype.kind not in "fiub":
-        got = ("None: is its return missing?" if result is None else
-               f"{np.asarray(result).dtype}, not real numbers")
-        raise TypeError(f"the formula returned {got}")
-    if shape is not None and array.shape != shape:
-        raise ValueError(f"the gradient has shape {array.shape}, but the value "
-                         f"has shape {shape}")
-    return array
-
-
 def as_numbers(value, owner):
     """Return an array of numbers, real ones as `dtype`; else raise ValueError."""
     array, hint = np.asarray(value), ""
@@ -1660,12 +1596,6 @@ def as_numbers(value, owner):
         raise ValueError(f"{owner} takes numbers, and at least one{hint}; got "
                          f"{array.dtype} of shape {array.shape}")
     return array.astype(dtype, copy=False) if array.dtype.kind == "f" else array
-
-
-def require_same_shape(old, new):
-    """Raise ValueError if a Param would change its shape."""
-    require(old is None or new.shape == old.shape, f"a Param of shape "
-            f"{np.shape(old)} cannot take shape {new.shape}")
 
 
 def require_data(node):
@@ -1711,14 +1641,14 @@ def require_probabilities(p):
 
 def explain(error, component):
     """Add to an error from forward or backward of a component where it arose."""
-    where = ""
-    for frame, _ in traceback.walk_tb(error.__traceback__):
-        if frame.f_locals.get("self") is component:     # the innermost of its methods
-            code = frame.f_code
-            where = ("f" if code is Component.forward.__code__ else
-                     "d" + frame.f_locals["name"] if code is Component.backward.__code__ else
-                     code.co_name if getattr(component, code.co_name, None) else where)
-    noted(error, component, where)
+    method, own = "", ["f", "forward", "backward", *("d" + name for name in component.arguments)]
+    for frame, _ in traceback.walk_tb(error.__traceback__):     # to the innermost of its methods
+        code = frame.f_code
+        if code.co_varnames[:1] == ("self",) and frame.f_locals["self"] is component:
+            method = ("f" if code is Component.forward.__code__ else
+                      "d" + frame.f_locals["name"] if code is Component.backward.__code__ else
+                      code.co_name if code.co_name in own else method)
+    noted(error, component, method)
 
 
 def noted(error, component, method):
@@ -1769,5 +1699,11 @@ def no_array(component, *args, **options):
                     "its .value, and edf has functions of its own")
 
 
-Component.__init_subclass__ = classmethod(require_signature)
+Component.__init_subclass__ = classmethod(prepare)
+for kind in [*globals().values()]:
+    if isinstance(kind, Joining):
+        prepare(kind)
 Component.__repr__, Component.__bool__, Component.__array__ = describe, no_truth, no_array
+
+if __name__ == "__main__":
+    print(__doc__)

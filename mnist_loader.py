@@ -11,11 +11,13 @@ import gzip
 import hashlib
 import math
 import os
+import pkgutil
 import ssl
 import time
 import warnings
 import zlib
 from collections import namedtuple
+from contextlib import suppress
 from functools import cache
 from http.client import HTTPException
 from pathlib import Path
@@ -124,11 +126,11 @@ def load_digits(section="training"):
     file, in which the forms of one writer follow each other.
     """
     prefix_of(section)
-    here = Path(__file__).resolve()
-    file = here.with_name("data") / "digits.csv.gz"             # in the repository
-    if not file.exists():
-        file = here.with_name("edf_data") / "digits.csv.gz"     # installed by pip
-    table = np.loadtxt(file, delimiter=",", dtype=np.float32)       # (1797, 65)
+    for folder in "edf_data", "data":           # installed by pip, or in the repository
+        with suppress(OSError):                 # beside this file, in a zip too
+            content = pkgutil.get_data(__name__, f"{folder}/digits.csv.gz")
+    lines = gzip.decompress(content).decode().splitlines()
+    table = np.loadtxt(lines, delimiter=",", dtype=np.float32)      # (1797, 65)
     rows = slice(0, 1397) if section == "training" else slice(1397, None)
     small, labels = table[rows, :64].reshape(-1, 8, 8) / 16, table[rows, 64]
     return np.stack([centred(image) for image in stretched(small)]), labels.astype(np.int64)
