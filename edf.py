@@ -71,7 +71,6 @@ def forward():
     """Set the value of every component, in the order of the list.
 
     The inputs of a component stand before it: they had to exist to build it.
-    Raises TypeError if the graph is empty.
     """
     require_graph()
     pending.add(forward)
@@ -98,10 +97,10 @@ def backward(loss):
     require_loss(loss)
     pending.add(backward)
     for component in components:
-        component.grad = None
+        component._grad = None
     loss.add_grad(np.full(loss.value.shape, 1 / loss.value.size, dtype))
     for component in reversed(components):
-        if component.grad is not None and component.arguments:
+        if component._grad is not None and component.arguments:
             try:
                 component.backward()
             except Exception as error:
@@ -124,10 +123,10 @@ class Joining(type):
             component = super().__call__(*args, **options)
             identify(component)
             components.append(component)
+            return component
         except BaseException:
             take_back(start)
             raise
-        return component
 
 
 class Component(metaclass=Joining):
@@ -152,13 +151,11 @@ class Component(metaclass=Joining):
     inputs; f(self, ...) then only names them, for self.<input>.value.
     """
 
-    grad = None         # set by backward(loss), of the shape of value
     needs_grad = False  # is it a Param, or does it depend on one?
     arguments = {}      # {name in f: an input, or None for an option}
-    number = None       # its place in components
-    name = built = None # "Affine[3]", and the path and line that built it
+    number = name = built = None    # 3, "Affine[3]", the path and line that built it
     statistics = ()     # attributes that save() keeps too
-    _value = None
+    _value = _grad = None
 
     def __init__(self, *args, **options):
         given = bind(self, args, options)
@@ -181,6 +178,15 @@ class Component(metaclass=Joining):
     def value(self, value):
         self._value = as_real(value)
 
+    @property
+    def grad(self):
+        """An array of the shape of value, or None before backward(loss)."""
+        return self._grad
+
+    @grad.setter
+    def grad(self, grad):
+        self._grad = grad
+
     def f(self, *xs):
         """Return y, computed from the values of the inputs."""
         raise NotImplementedError(f"{type(self).__name__} does not define f")
@@ -199,13 +205,13 @@ class Component(metaclass=Joining):
         values = self.values()
         for name, x in self.arguments.items():
             if x is not None and x.needs_grad:
-                x.add_grad(derivative(self, name)(self.grad, *values))
+                x.add_grad(derivative(self, name)(self._grad, *values))
 
     def add_grad(self, grad):
         """Add to grad: not by +=, as the first may be another node's grad too."""
         if self.needs_grad:
             grad = as_real(grad, self._value.shape)
-            self.grad = grad if self.grad is None else as_real(self.grad + grad)
+            self._grad = grad if self._grad is None else as_real(self._grad + grad)
 
     # Operators build components of section 4; a number may stand on either side.
 
@@ -223,10 +229,9 @@ class Component(metaclass=Joining):
 class Input(Component):
     """Data: set x.value = array before forward(), or at once: Input(array).
 
-    Real numbers become `dtype`, integers (labels) stay.  Without a name it is
-    called after its first use, "Affine[3].x".  It gets no gradient: for that of
-    an image make it a Param, and take it from the list, edf.params.remove(x).
-    Raises ValueError for what is not numbers, and for an empty array.
+    Real numbers become `dtype`, integers (labels) stay.  Its name may be that of
+    its first use.  It has no gradient: for that of an image make it a Param, and
+    edf.params.remove(x).  Raises ValueError for no numbers, or an empty array.
     """
 
     def __init__(self, value=None, name=None):
@@ -253,7 +258,7 @@ class Param(Component):
     Raises ValueError for what is not numbers, and if the shape would change.
     """
 
-    _grad, _lent = None, False
+    _own = None         # the gradient, since it was asked for
 
     def __init__(self, value, name=None):
         super().__init__()
@@ -270,16 +275,12 @@ class Param(Component):
         self._value = value
         pending.add(self)
 
-    @property
+    @Component.grad.getter
     def grad(self):
-        """Set by backward(loss): an array of its own, as soon as it is asked for."""
-        if self._lent:                  # it may be the gradient of another node
-            self._grad, self._lent = self._grad.copy(), False
+        """An array of its own: add_grad may have got that of another node."""
+        if self._grad is not None and self._grad is not self._own:
+            self._own = self._grad = self._grad.copy()
         return self._grad
-
-    @grad.setter
-    def grad(self, grad):
-        self._grad, self._lent = grad, grad is not None
 
     def forward(self):
         """Keep the value: it is learned, not computed."""
@@ -410,7 +411,7 @@ def total(x, axis=None, keepdims=False):
     that drifts, by 6e-4 over 60,000 rows.
     """
     pairwise = x.flags.c_contiguous and axis in (None, -1, x.ndim - 1)
-    y = x.sum(axis, None if pairwise else float, keepdims=keepdims)
+    y = np.add.reduce(x, axis, None if pairwise else float, keepdims=keepdims)
     return y.astype(x.dtype, copy=False)
 
 
@@ -1670,7 +1671,7 @@ def require_inputs(nodes):
 
 def derivative(component, name):
     """Return the method d<name>; NotImplementedError if there is none."""
-    if component.grad is None:
+    if component._grad is None:
         raise TypeError(f"{component} has no gradient yet: call edf.backward(loss)"
                         ", which calls backward() of every component")
     method = getattr(component, "d" + name, None)
