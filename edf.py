@@ -967,20 +967,9 @@ class Dropout(Component):
 
 
 # Images (B, C, H, W), by windows: each is kh high, kw wide and `stride` from the
-# next, after `padding` empty pixels were put around the image.  Pixel (0, 0) of
-# all windows is image[:, :, ::stride, ::stride], the next is that one column
-# further: the only loop is over the pixels of one window.
-
-def places(image, size, stride):
-    """Return a key for each pixel of a window: image[key] is it in all windows."""
-    (kh, kw), (h, w) = size, image.shape[2:]
-    stride = kh if stride is None else stride
-    require(min(kh, kw, stride) >= 1, "size and stride must be 1 or more, got "
-            f"{size} and {stride}")
-    require(kh <= h and kw <= w, f"a window {kh, kw} exceeds the image {h, w}")
-    return [np.s_[:, :, i:h - kh + i + 1:stride, j:w - kw + j + 1:stride]
-            for i in range(kh) for j in range(kw)]
-
+# next, after `padding` empty pixels were put around the image.  Loops are over
+# the pixels of one window only.  NumPy is fast along a long last axis, so the
+# batch is made the last one in memory, and what is computed inherits that.
 
 def pad(x, padding, fill=0):
     """Return x (B, C, H, W) with so many pixels more on all sides."""
@@ -995,6 +984,25 @@ def pad(x, padding, fill=0):
     return image
 
 
+def pixels(image, size, stride):
+    """Return the first pixel of all windows (B, C, H', W'), the second, ..."""
+    (kh, kw), (h, w) = size, image.shape[2:]
+    require(min(kh, kw, stride) >= 1, "size and stride must be 1 or more, got "
+            f"{size} and {stride}")
+    require(kh <= h and kw <= w, f"a window {kh, kw} exceeds the image {h, w}")
+    return [image[:, :, i:h - kh + i + 1:stride, j:w - kw + j + 1:stride]
+            for i in range(kh) for j in range(kw)]
+
+
+def spread(parts, x, size, stride, padding):
+    """Add parts, one for each pixel of a window, up in images like x."""
+    image = pad(np.zeros_like(x), padding)
+    for pixel, part in zip(pixels(image, size, stride), parts):
+        pixel += part
+    (h, w), p = x.shape[2:], padding
+    return image[:, :, p:p + h, p:p + w]
+
+
 def batch_last(x):
     """Return a view with the first axis as the last."""
     return x.transpose(*range(1, x.ndim), 0)
@@ -1003,27 +1011,6 @@ def batch_last(x):
 def batch_first(x):
     """Return a view with the last axis as the first."""
     return x.transpose(-1, *range(x.ndim - 1))
-
-
-def windows(x, size, stride, padding):
-    """Return all windows of images: (B, C, H, W) -> (B, C, kh kw, H', W').
-
-    In memory the batch comes last: NumPy is fast along a long last axis.
-    """
-    x = np.ascontiguousarray(batch_last(x))                 # (C, H, W, B)
-    image = pad(batch_first(x), padding)
-    cut = [batch_last(image[at]) for at in places(image, size, stride)]
-    return batch_first(np.stack(cut, axis=1))               # (C, kh kw, H', W', B)
-
-
-def add_windows(cut, x, size, stride, padding):
-    """Add windows at their places in images like x: the reverse of windows()."""
-    (b, c, h, w), p = x.shape, padding
-    shape = b, c, h + 2 * p, w + 2 * p
-    image = np.zeros_like(cut[:, :, 0], shape=shape)        # in memory like cut
-    for i, at in enumerate(places(image, size, stride)):
-        image[at] += cut[:, :, i]
-    return image[:, :, p:p + h, p:p + w]
 
 
 class Conv2d(Component):
@@ -1038,20 +1025,19 @@ class Conv2d(Component):
 
     def f(self, x, w, b, stride=1, padding=0):
         require(w.ndim == 4, "w must be kernels (O, C, kh, kw)")
-        cut = windows(x, w.shape[2:], stride, padding)
+        image = pad(batch_first(np.ascontiguousarray(batch_last(x))), padding)
+        cut = [batch_last(pixel) for pixel in pixels(image, w.shape[2:], stride)]
         require(x.shape[1] == w.shape[1], "x and w differ in channels (axis 1)")
         require(b.shape == w.shape[:1], f"b must have shape {w.shape[:1]}")
-        cut = batch_last(cut)                                   # (C, kh kw, H', W', B)
-        self.cut = cut.reshape(w[0].size, -1)                   # (C kh kw, H' W' B)
+        self.cut = np.stack(cut, axis=1).reshape(w[0].size, -1)     # (C kh kw, H' W' B)
         y = w.reshape(len(w), -1) @ self.cut + b[:, None]       # (O, H' W' B) + (O, 1)
-        return batch_first(y.reshape(-1, *cut.shape[2:]))       # -> (B, O, H', W')
+        return batch_first(y.reshape(-1, *cut[0].shape[1:]))    # -> (B, O, H', W')
 
     def dx(self, dy, x, w, b, stride, padding):
         dy_rows = batch_last(dy).reshape(len(w), -1)            # (O, H' W' B)
-        cut = w.reshape(len(w), -1).T @ dy_rows                 # -> (C kh kw, H' W' B)
-        cut = cut.reshape(x.shape[1], -1, *dy.shape[2:], len(x))
-        cut = batch_first(cut)                                  # -> (B, C, kh kw, H', W')
-        return add_windows(cut, x, w.shape[2:], stride, padding)
+        parts = w.reshape(len(w), -1).T @ dy_rows               # -> (C kh kw, H' W' B)
+        parts = parts.reshape(x.shape[1], -1, *dy.shape[2:], len(x)).swapaxes(0, 1)
+        return spread(map(batch_first, parts), x, w.shape[2:], stride, padding)
 
     def dw(self, dy, x, w, b, stride, padding):
         dy_rows = batch_last(dy).reshape(len(w), -1)            # (O, H' W' B)
@@ -1059,7 +1045,7 @@ class Conv2d(Component):
         return dw.T.reshape(w.shape)                            # (C kh kw, O) -> w.shape
 
     def db(self, dy, x, w, b, stride, padding):
-        return total(batch_last(dy).reshape(len(w), -1), axis=1)   # (O, H' W' B) -> (O,)
+        return total(batch_last(dy).reshape(len(w), -1), axis=1)    # (O, H' W' B) -> (O,)
 
 
 class MaxPool2d(Component):
@@ -1072,20 +1058,15 @@ class MaxPool2d(Component):
 
     def f(self, x, size, stride=None, padding=0):
         require(padding <= size // 2, "padding may be half of the size at most")
-        self.image = pad(x, padding, fill=-np.inf)
-        self.places = places(self.image, (size, size), stride)
-        return reduce(np.maximum, [self.image[at] for at in self.places])
+        self.pixels = pixels(pad(x, padding, -np.inf), (size, size), stride or size)
+        return reduce(np.maximum, self.pixels)
 
     def dx(self, dy, x, size, stride, padding):
-        largest = [(self.image[at] == self.value).astype(dy.dtype)
-                   for at in self.places]               # each (B, C, H', W')
+        largest = [(pixel == self.value).astype(dy.dtype) for pixel in self.pixels]
         count = sum(largest)
         share = np.divide(dy, count, out=count)         # in memory like x
-        image = np.zeros_like(self.image)
-        for at, is_largest in zip(self.places, largest):
-            image[at] += share * is_largest
-        (h, w), p = x.shape[2:], padding
-        return image[:, :, p:p + h, p:p + w]
+        parts = (share * is_largest for is_largest in largest)
+        return spread(parts, x, (size, size), stride or size, padding)
 
 
 class AvgPool2d(Component):
@@ -1093,12 +1074,10 @@ class AvgPool2d(Component):
 
     def f(self, x, size, stride=None, padding=0):
         require(padding <= size // 2, "padding may be half of the size at most")
-        return windows(x, (size, size), stride, padding).mean(axis=2)
+        return sum(pixels(pad(x, padding), (size, size), stride or size)) / size ** 2
 
     def dx(self, dy, x, size, stride, padding):
-        cut = np.broadcast_to((dy / size ** 2)[:, :, None],
-                              (*dy.shape[:2], size ** 2, *dy.shape[2:]))
-        return add_windows(cut, x, (size, size), stride, padding)
+        return spread([dy / size ** 2] * size ** 2, x, (size, size), stride or size, padding)
 
 
 # =============================================================================
