@@ -497,8 +497,8 @@ class Power(Component):
 
     def __init__(self, x, exponent):
         if isinstance(exponent, Component):
-            raise TypeError("an exponent is a number: for a ** b with a component "
-                            "b write edf.Exp(b * edf.Log(a))")
+            raise TypeError("an exponent is a number: for a ** b with a component b write "
+                            "edf.Exp(b * edf.Log(a))")
         super().__init__(x, exponent)
 
     def f(self, x, exponent):
@@ -650,10 +650,9 @@ class SigmoidCrossEntropy(Component):
     """
 
     def f(self, scores, targets):
-        require(scores.shape == np.shape(targets), "scores and targets must "
-                f"have one shape, got {scores.shape} and {np.shape(targets)}")
-        require(np.min(targets) >= 0 and np.max(targets) <= 1,
-                "targets must be from 0 to 1")
+        require(scores.shape == np.shape(targets), f"scores and targets must have one shape, got "
+                f"{scores.shape} and {np.shape(targets)}")
+        require(np.min(targets) >= 0 and np.max(targets) <= 1, "targets must be from 0 to 1")
         rest = np.log1p(np.exp(-abs(scores)))
         return np.maximum(scores, 0) - scores * targets + rest
 
@@ -668,8 +667,8 @@ class SquaredError(Component):
     """
 
     def f(self, x, targets):
-        require(x.shape == np.shape(targets), "x and targets must have one "
-                f"shape, got {x.shape} and {np.shape(targets)}")
+        require(x.shape == np.shape(targets), f"x and targets must have one shape, got {x.shape} "
+                f"and {np.shape(targets)}")
         return (x - targets) ** 2
 
     def dx(self, dy, x, targets):
@@ -875,8 +874,8 @@ class LayerNorm(Component):
     """
 
     def f(self, x, gamma, beta, eps=1e-5):
-        require(np.shape(gamma) == np.shape(beta) == x.shape[-1:], "gamma and "
-                f"beta must have shape {x.shape[-1:]}, as the last axis of x")
+        require(np.shape(gamma) == np.shape(beta) == x.shape[-1:], f"gamma and beta must have "
+                f"shape {x.shape[-1:]}, as the last axis of x")
         centred = x - mean(x, -1)                           # (..., D) - (..., 1)
         variance = mean(centred * centred, -1)              # (..., D) -> (..., 1)
         self.sd = np.sqrt(variance + eps)
@@ -910,18 +909,17 @@ class BatchNorm(Component):
 
     def f(self, x, gamma, beta, momentum=0.1, eps=1e-5):
         x = x.swapaxes(1, -1)               # (B, C, H, W) -> (B, W, H, C), or x (B, D) itself
-        require(np.shape(gamma) == np.shape(beta) == x.shape[-1:], "gamma and "
-                f"beta must have shape {x.shape[-1:]}, as axis 1 of x")
-        require(np.shape(self.mean) in [(), x.shape[-1:]], "the running statis"
-                f"tics have shape {np.shape(self.mean)}, not {x.shape[-1:]}")
+        require(np.shape(gamma) == np.shape(beta) == x.shape[-1:], f"gamma and beta must have "
+                f"shape {x.shape[-1:]}, as axis 1 of x")
+        require(np.shape(self.mean) in [(), x.shape[-1:]], f"the running statistics have shape "
+                f"{np.shape(self.mean)}, not {x.shape[-1:]}")
         self.axes = tuple(range(x.ndim - 1)) if training else None
         if training:
             centre = mean(x, self.axes).reshape(-1)                 # (B, W, H, C) -> (C,)
             variance = mean((x - centre) ** 2, self.axes).reshape(-1)
             n = x.size // centre.size
-            require(n > 1, "one number of each feature has no variance: drop a "
-                    "last batch of one row, train on larger ones, or run it inside "
-                    "`with edf.evaluating():`")
+            require(n > 1, "one number of each feature has no variance: drop a last batch of one "
+                    "row, train on larger ones, or run it inside `with edf.evaluating():`")
             self.mean = self.mean + momentum * (centre - self.mean)
             change = variance * (n / (n - 1)) - self.variance
             self.variance = self.variance + momentum * change
@@ -973,8 +971,7 @@ class Dropout(Component):
 
 def pad(x, padding, fill=0):
     """Return x (B, C, H, W) with so many pixels more on all sides."""
-    require(x.ndim == 4, "x must be images (B, C, H, W): x[:, None] gives "
-            "images (B, H, W) that axis")
+    require(x.ndim == 4, "x must be images (B, C, H, W): for (B, H, W) write x[:, None]")
     require(padding >= 0, f"padding must be 0 or more, got {padding}")
     if padding == 0:
         return x
@@ -987,8 +984,7 @@ def pad(x, padding, fill=0):
 def pixels(image, size, stride):
     """Return the first pixel of all windows (B, C, H', W'), the second, ..."""
     (kh, kw), (h, w) = size, image.shape[2:]
-    require(min(kh, kw, stride) >= 1, "size and stride must be 1 or more, got "
-            f"{size} and {stride}")
+    require(min(kh, kw, stride) >= 1, f"size and stride must be 1 or more, got {size} and {stride}")
     require(kh <= h and kw <= w, f"a window {kh, kw} exceeds the image {h, w}")
     return [image[:, :, i:h - kh + i + 1:stride, j:w - kw + j + 1:stride]
             for i in range(kh) for j in range(kw)]
@@ -1094,17 +1090,15 @@ class evaluating(ContextDecorator):
     Or in a function, all of it, under `@edf.evaluating()`.
     """
 
-    def __init__(self):
-        self.before = []
+    before = ()             # the modes to go back to, as it may be entered twice
 
     def __enter__(self):
         global training
-        self.before.append(training)
-        training = False
+        self.before, training = (*self.before, training), False
 
     def __exit__(self, *error):
         global training
-        training = self.before.pop()
+        *self.before, training = self.before
 
 
 def seed(n):
@@ -1134,7 +1128,6 @@ def xavier(fan_in, fan_out, generator=None):
 def glorot(fan_in, fan_out, generator=None):
     """Return weights (fan_in, fan_out), normal, of variance 2 / (fan_in + fan_out).
 
-    It keeps values and gradients about level from layer to layer.
     Source: Glorot and Bengio 2010, eq. 12.
     """
     return normal(fan_in, fan_out, np.sqrt(2 / (fan_in + fan_out)), generator)
@@ -1324,8 +1317,8 @@ def batches(*arrays, size, shuffle=False):
     require(all(array.ndim for array in arrays), "batches are of arrays, or of lists of numbers")
     lengths = [len(array) for array in arrays]
     require(len(set(lengths)) == 1, f"arrays differ in length: {lengths}")
-    require(isinstance(size, numbers.Integral) and size >= 1, "a batch needs a whole number "
-            f"of rows, at least one, got size {size}")
+    require(isinstance(size, numbers.Integral) and size >= 1, f"a batch needs a whole number of "
+            f"rows, at least one, got size {size}")
     rows = lengths[0]
     if shuffle:
         order = rng.permutation(rows)
@@ -1352,12 +1345,11 @@ def prepare(kind):
     kind.defaults, kind.many = {}, False
     for name, argument in inspect.signature(kind.f.__get__(0)).parameters.items():
         if hasattr(Component, name):
-            raise TypeError(f"{kind.__name__}: an input needs another name "
-                            f"than {name}, which every component has")
+            raise TypeError(f"{kind.__name__}: an input needs another name than {name}, which "
+                            "every component has")
         if argument.kind in (argument.KEYWORD_ONLY, argument.VAR_KEYWORD):
-            raise TypeError(f"{kind.__name__}: f cannot take {argument}, which "
-                            "has no place: put an option before any *, or keep "
-                            "it on self in an __init__ of your own")
+            raise TypeError(f"{kind.__name__}: f cannot take {argument}, which has no place: put "
+                            "an option before any *, or keep it on self in an __init__ of your own")
         if argument.kind is argument.VAR_POSITIONAL:
             kind.many = True
         else:
@@ -1387,8 +1379,7 @@ def identify(component):
     Raises TypeError if its __init__ has not come to that of Component.
     """
     if "arguments" not in vars(component):
-        raise TypeError(f"__init__ of {type(component).__name__} must call "
-                        "super().__init__")
+        raise TypeError(f"__init__ of {type(component).__name__} must call super().__init__")
     component.number = len(components)
     frame = sys._getframe(2)
     while frame.f_globals is globals():
@@ -1405,9 +1396,8 @@ def identify(component):
 
 def take_back(start):
     """Remove all from components[start] on: it was built for one that failed."""
-    params[:] = [param for param in params if param not in components[start:]
-                 and param.number is not None]
     del components[start:]
+    params[:] = [param for param in params if param in components]
 
 
 def as_real(result, shape=None):
@@ -1417,12 +1407,11 @@ def as_real(result, shape=None):
     """
     array = np.asarray(result, dtype)       # it itself, if it is of this type
     if array is not result and np.asarray(result).dtype.kind not in "fiub":
-        got = ("None: is its return missing?" if result is None else
-               f"{np.asarray(result).dtype}, not real numbers")
+        got = f"{np.asarray(result).dtype}, not real numbers"
+        got = "None: is its return missing?" if result is None else got
         raise TypeError(f"the formula returned {got}")
     if shape is not None and array.shape != shape:
-        raise ValueError(f"the gradient has shape {array.shape}, but the value "
-                         f"has shape {shape}")
+        raise ValueError(f"the gradient has shape {array.shape}, but the value has shape {shape}")
     return array
 
 
@@ -1433,16 +1422,13 @@ def label(component):
 
 def describe(component):
     """Return "Param w1 (4, 2)", or "Affine(x (3, 4), w (4, 2), b (2,))"."""
-    def show(node):
-        return "(no value yet)" if node.value is None else np.shape(node.value)
+    def shape(node):
+        return "(no value yet)" if node._value is None else np.shape(node._value)
 
-    kind = type(component).__name__
-    if not component.arguments:
-        name = f"{component.name} " if component.name else ""
-        return f"{kind} {name}{show(component)}"
-    shown = [f"{name} {reprlib.repr(getattr(component, name))}" if x is None
-             else f"{name} {show(x)}" for name, x in component.arguments.items()]
-    return f"{kind}({', '.join(shown)})"
+    parts = [f"{name} {reprlib.repr(getattr(component, name)) if x is None else shape(x)}"
+             for name, x in component.arguments.items()]
+    kind, name = type(component).__name__, f"{component.name} " if component.name else ""
+    return f"{kind}({', '.join(parts)})" if parts else f"{kind} {name}{shape(component)}"
 
 
 def ancestors(node):
@@ -1460,11 +1446,9 @@ def tool(name):
     """Return the module edf_tools.<name>; ImportError says if it is missing."""
     try:
         return importlib.import_module(f"edf_tools.{name}")
-    except ModuleNotFoundError as error:
-        if not str(error.name).startswith("edf_tools"):
-            raise
-        raise ImportError(f"edf_tools/{name}.py is missing: put the folder "
-                          "edf_tools beside edf.py") from None
+    except ModuleNotFoundError:
+        raise ImportError(f"edf_tools/{name}.py is missing: put the folder edf_tools beside "
+                          "edf.py") from None
 
 
 def check_gradients(loss, *nodes, entries=1000, tolerance=1e-6):
@@ -1543,8 +1527,8 @@ def require_arguments(kind, given):
                 require_member(x, name, kind)
         elif any(isinstance(part, Component) for part in parts(x)):
             raise TypeError(f"{name} of {kind.__name__} is an option, which cannot hold "
-                            "components: pass each as an input (in place of x[rows, "
-                            "labels] write edf.Select(x, labels))")
+                            "components: pass each as an input (in place of x[rows, labels] write "
+                            "edf.Select(x, labels))")
 
 
 def parts(x):
@@ -1562,13 +1546,13 @@ def require_member(node, role, kind=None):
     except (AttributeError, IndexError, TypeError):
         role = f"{role} of {kind.__name__}" if kind else role
     if hasattr(node, "needs_grad") and not isinstance(node, type):
-        raise TypeError(f"{role} was built before clear() or a reload of edf, for "
-                        f"the graph of that time: build {node} again")
+        raise TypeError(f"{role} was built before clear() or a reload of edf, for the graph of "
+                        f"that time: build {node} again")
     got = (f"the class {node.__name__}" if isinstance(node, type) else
            f"of type {type(node).__name__}")
-    raise TypeError(f"{role} must be a component, not {got}: if it is the value "
-                    "of a component pass that, else wrap it: edf.Param(array) "
-                    "if it is learned, edf.Input(array) if it is data")
+    raise TypeError(f"{role} must be a component, not {got}: if it is the value of a component "
+                    "pass that, else wrap it: edf.Param(array) if it is learned, edf.Input(array) "
+                    "if it is data")
 
 
 def require_graph():
@@ -1589,26 +1573,26 @@ def require_loss(loss):
         raise ValueError(f"{loss} is an empty array, which has no mean")
     if not loss.needs_grad:
         require_inputs(ancestors(loss))
-        raise TypeError(f"{loss} depends on no Param: make a Param of what you "
-                        "want the gradient of")
+        raise TypeError(f"{loss} depends on no Param: make a Param of what you want the gradient "
+                        "of")
     if forward in pending:
-        raise TypeError("the last forward() did not come to its end: call it "
-                        "again before backward(loss)")
+        raise TypeError("the last forward() did not come to its end: call it again before "
+                        "backward(loss)")
     for component in ancestors(loss) if pending else ():
         if component in pending:
-            raise TypeError(f"{component} has changed since the last forward(): "
-                            "call it again before backward(loss)")
+            raise TypeError(f"{component} has changed since the last forward(): call it again "
+                            "before backward(loss)")
 
 
 def require_step(optimiser):
     """Raise TypeError if gradients are partial, or memories of a cleared graph."""
     if backward in pending:
-        raise TypeError("the last backward(loss) did not come to its end: call "
-                        "forward() and backward(loss) before step()")
+        raise TypeError("the last backward(loss) did not come to its end: call forward() and "
+                        "backward(loss) before step()")
     if optimiser.memory.keys().isdisjoint(params):
         if any(optimiser.memory.values()):
-            raise TypeError(f"this {type(optimiser).__name__} remembers Params that clear() "
-                            "took away: make a new one, or clear(keep_params=True)")
+            raise TypeError(f"this {type(optimiser).__name__} remembers Params that clear() took "
+                            "away: make a new one, or clear(keep_params=True)")
         optimiser.memory.clear()
 
 
@@ -1618,8 +1602,8 @@ def require_setting(optimiser, name, value):
         most = math.inf if name in ("lr", "weight_decay", "eps") else 1
         values = value if name == "betas" and len(value) == 2 else [value]
         require(all(isinstance(x, numbers.Real) and 0 <= x < most for x in values),
-                f"{name} of {type(optimiser).__name__} must be from 0 to below {most}, "
-                f"got {reprlib.repr(value)}")
+                f"{name} of {type(optimiser).__name__} must be from 0 to below {most}, got "
+                f"{reprlib.repr(value)}")
 
 
 def require_gradients():
@@ -1628,9 +1612,8 @@ def require_gradients():
         reached = [component for component in components if component.grad is not None]
         for component in reached:
             if any(x.needs_grad and x.grad is None for x in component.inputs):
-                refuse(component, "backward", "no gradient was added to an input: call "
-                       "its add_grad (or set self.needs_grad = False in __init__, if "
-                       "none is to pass)")
+                refuse(component, "backward", "no gradient was added to an input: call its "
+                       "add_grad (or set self.needs_grad = False in __init__, if none is to pass)")
         require_inputs(reached)
 
 
@@ -1644,19 +1627,19 @@ def require_inputs(nodes):
                      if i.opname in ("LOAD_GLOBAL", "LOAD_DEREF")}
         for name, x in seen.items():
             if any(isinstance(x, Component) and x.needs_grad and x.grad is None for x in parts(x)):
-                refuse(component, "__init__", f"{name} is no input of {kind.__name__}, so it "
-                       "would not be learned: pass it to super().__init__")
+                refuse(component, "__init__", f"{name} is no input of {kind.__name__}, so it would "
+                       "not be learned: pass it to super().__init__")
 
 
 def derivative(component, name):
     """Return the method d<name>; NotImplementedError if there is none."""
     if component._grad is None:
-        raise TypeError(f"{component} has no gradient yet: call edf.backward(loss)"
-                        ", which calls backward() of every component")
+        raise TypeError(f"{component} has no gradient yet: call edf.backward(loss), which calls "
+                        "backward() of every component")
     method = getattr(component, "d" + name, None)
     if method is None:
-        raise NotImplementedError(f"{type(component).__name__} has to define "
-                                  f"d{name}, because {name} depends on a Param")
+        raise NotImplementedError(f"{type(component).__name__} has to define d{name}, because "
+                                  f"{name} depends on a Param")
     return method
 
 
@@ -1665,11 +1648,10 @@ def as_numbers(value, owner):
     array, hint = np.asarray(value), ""
     require(not np.ma.isMaskedArray(value), f"{owner} takes no masked array: fill it, .filled(0)")
     if array.dtype.kind not in "fiu":
-        hint = (": convert with .astype(float) (a mask may also be a key, "
-                "x[mask])")
+        hint = (": convert with .astype(float) (a mask may also be a key, x[mask])")
     if hint or array.size == 0:
-        raise ValueError(f"{owner} takes numbers, and at least one{hint}; got "
-                         f"{array.dtype} of shape {array.shape}")
+        raise ValueError(f"{owner} takes numbers, and at least one{hint}; got {array.dtype} of "
+                         f"shape {array.shape}")
     return array.astype(dtype if array.dtype.kind == "f" else int, copy=False)
 
 
@@ -1678,9 +1660,8 @@ def require_data(node):
     if node.value is None:
         raise TypeError("an Input has no value: set .value before forward()")
     if node.value.dtype.kind != "f" and hasattr(node, "real_for"):
-        raise ValueError(f"an Input holds integers, but {node.real_for} takes "
-                         "real numbers: divide images by 255, or convert with "
-                         ".astype(float) (or are these the labels?)")
+        raise ValueError(f"an Input holds integers, but {node.real_for} takes real numbers: divide "
+                         "images by 255, or convert with .astype(float) (or are these the labels?)")
 
 
 def require_labels(labels, scores):
@@ -1688,10 +1669,9 @@ def require_labels(labels, scores):
     require(np.ndim(scores) < 3, f"scores {np.shape(scores)} must be a matrix: write edf.Reshape("
             "scores, (-1, K)) for K classes, and labels.reshape(-1)")
     if np.ndim(scores) != 2 or np.shape(labels) != scores.shape[:1]:
-        raise ValueError("labels must be one class number for each row of "
-                         f"{np.shape(scores)}, got shape {np.shape(labels)}: "
-                         "set both to the same batch, flatten a column by "
-                         "[:, 0], or one-hot rows by .argmax(axis=1)")
+        raise ValueError(f"labels must be one class number for each row of {np.shape(scores)}, got "
+                         f"shape {np.shape(labels)}: set both to the same batch, flatten a column "
+                         "by [:, 0], or one-hot rows by .argmax(axis=1)")
     require_index(labels, scores.shape[1], "labels must be class numbers")
 
 
@@ -1699,11 +1679,10 @@ def require_index(index, count, rule):
     """Raise ValueError unless all of an array are integers in 0..count-1."""
     index = np.asarray(index)
     if index.dtype.kind not in "iu":
-        raise ValueError(f"{rule} of integer type, got {index.dtype}: convert "
-                         "with .astype(int)")
+        raise ValueError(f"{rule} of integer type, got {index.dtype}: convert with .astype(int)")
     if index.min() < 0 or index.max() >= count:
-        raise ValueError(f"{rule} from 0 to {count - 1}, got numbers from "
-                         f"{index.min()} to {index.max()}")
+        raise ValueError(f"{rule} from 0 to {count - 1}, got numbers from {index.min()} to "
+                         f"{index.max()}")
 
 
 def require_probabilities(p):
@@ -1749,30 +1728,22 @@ def facts(component, method, error):
     return f"in {method} of {component}\n{why}built at line {line} of {file}: {source}"
 
 
-def no_truth(component):
-    """Raise TypeError: Python asks whether a component is true."""
-    raise TypeError(f"{component} is a component, neither true nor false: write "
-                    "`is not None`, or use its .value")
+def refusing(words):
+    """Return a method that raises TypeError: Python or NumPy would misread a component."""
+    def method(component, *args, **options):
+        raise TypeError(f"{component} {words}")
+    return method
 
 
-def no_array(component, *args, **options):
-    """Raise TypeError: NumPy asks for an array in place of a component."""
-    raise TypeError(f"{component} is a component, not an array: NumPy takes "
-                    "its .value, and edf has functions of its own")
-
-
-def no_copy(component, protocol):
-    """Raise TypeError: copy or pickle asks for what a copy is made of."""
-    raise TypeError(f"{component} cannot be copied, as it is part of a graph: keep "
-                    "its numbers, kept = edf.save(), and put them back, edf.load(kept)")
-
-
+Component.__repr__ = describe
+Component.__bool__ = refusing("is a component, neither true nor false: write `is not None`, or "
+                              "use its .value")
+Component.__array__ = refusing("is a component, not an array: NumPy takes its .value, and edf has "
+                               "functions of its own")
+Component.__reduce_ex__ = refusing("cannot be copied, as it is part of a graph: keep its numbers, "
+                                   "kept = edf.save(), and put them back, edf.load(kept)")
 Component.__init_subclass__ = classmethod(prepare)
-for kind in [*globals().values()]:
-    if isinstance(kind, Joining):
-        prepare(kind)
-Component.__repr__, Component.__bool__, Component.__array__ = describe, no_truth, no_array
-Component.__reduce_ex__ = no_copy
+[prepare(kind) for kind in [*globals().values()] if isinstance(kind, Joining)]
 
 if __name__ == "__main__":
     print(__doc__)

@@ -786,7 +786,7 @@ x, w, b = edf.Input(np.ones((2, 784))), edf.Param(np.ones((8, 1, 5, 5))), edf.Pa
 edf.Conv2d(x, w, b)
 edf.forward()
 """, ValueError, """
-x must be images (B, C, H, W): x[:, None] gives images (B, H, W) that axis
+x must be images (B, C, H, W): for (B, H, W) write x[:, None]
 in f of Conv2d(x (2, 784), w (8, 1, 5, 5), b (8,), stride 1, padding 0)
 x has shape (2, 784), but is meant to have (B, C, H, W)
 built at line 2 of student.py: edf.Conv2d(x, w, b)
