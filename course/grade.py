@@ -38,9 +38,9 @@ CHECK = re.compile(r'\bcheck\("(\w+)"\)')
 TITLE = re.compile(r"^\*\*(Exercise|Question) (\d+)\.(\d+)", re.MULTILINE)
 HIDDEN = """
 ### BEGIN HIDDEN TESTS
-from hidden import verify
+import sys
 
-verify("{}", globals())
+sys.audit("edf.verify", "{}", globals())        # guard.py hears it
 ### END HIDDEN TESTS"""
 # nbgrader calls a program, alembic, that stands beside its Python
 PATH = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])

@@ -10,6 +10,7 @@ COURSE/result.json and COURSE/feedback.html.
 import json
 import math
 import re
+import secrets
 import sys
 import time
 import traceback
@@ -135,7 +136,7 @@ class Run(Execute):
     """Execute the notebook; when its time is up or its kernel dead, mark what has not run."""
 
     limit = cell_limit = 60     # seconds; main() sets them
-    guard_log = Path()
+    guard_log, secret = Path(), ""
     stopped = None              # why the rest is not run
     deadline = None
 
@@ -173,7 +174,7 @@ class Run(Execute):
                 output.name = "stdout"
         name = grade_id(cell).removeprefix("check-")
         errors = [out for out in cell.outputs if out.output_type == "error"]
-        if not errors and name not in logged(self.guard_log, "verified"):
+        if not errors and name not in logged(self.guard_log, f"verified {self.secret}"):
             cell.outputs.append(failure("NotTested", "the test did not run to its end: was its "
                                                      "code replaced?"))
 
@@ -203,14 +204,14 @@ def logged(log, kind):
     return [line.removeprefix(kind + " ") for line in lines if line.startswith(kind + " ")]
 
 
-def install_kernel(course, seconds):
+def install_kernel(course, seconds, secret):
     """Write the kernelspec that starts the guard; JUPYTER_PATH leads to it."""
     folder = course / "jupyter" / "kernels" / KERNEL
     folder.mkdir(parents=True)
     home = course / "autograded" / STUDENT / ASSIGNMENT
     places = {"HOME": home, "TMPDIR": home / ".tmp", "IPYTHONDIR": home / ".ipython",
               "MPLCONFIGDIR": home / ".matplotlib"}
-    argv = [sys.executable, GUARD, course / "log", GUARD.parent, seconds, "-f",
+    argv = [sys.executable, GUARD, course / "log", GUARD.parent, seconds, secret, "-f",
             "{connection_file}"]
     spec = {"argv": list(map(str, argv)), "display_name": KERNEL, "language": "python",
             "env": {name: str(place) for name, place in places.items()}}
@@ -222,8 +223,9 @@ def run(course, notebook, limit, cell_limit):
     folder = course / "submitted" / STUDENT / ASSIGNMENT
     folder.mkdir(parents=True)
     nbformat.write(notebook, folder / f"{ASSIGNMENT}.ipynb")
-    install_kernel(course, seconds=limit + 20)
-    Run.limit, Run.cell_limit, Run.guard_log = limit, cell_limit, course / "log"
+    Run.limit, Run.cell_limit = limit, cell_limit
+    Run.guard_log, Run.secret = course / "log", secrets.token_hex(8)
+    install_kernel(course, limit + 20, Run.secret)
     api = nbgrader(course)
     api.config.Run.kernel_name = KERNEL
     api.config.Run.shutdown_kernel = "immediate"
