@@ -23,9 +23,8 @@ component adds its share to the gradients of its inputs.
         sgd.step()
     print(scores.value.argmax(axis=1))              # [0 1 1 0]
 
-Sections 1 to 3 are the whole idea: the graph, its nodes, and the functions of a
-classifier.  To look up are 4, the other functions, 5, training, 6, tools in
-files of their own, and 7, what refuses wrong use and words the errors.
+Sections 1 to 3 are the whole idea.  To look up are 4, the other functions, 5,
+training, 6, tools, and 7, what refuses wrong use and words the errors.
 
 Letters in shapes: B examples in a batch, D numbers for each of them at the
 input of a layer, H at its output, K classes; M and N where none of these is
@@ -33,14 +32,17 @@ meant.  In formulas x, w, b are values, y is the result, and dy is the gradient
 of the mean of the loss with respect to y: an array of the shape of y.
 """
 
+import dis
 import importlib
 import inspect
 import linecache
 import math
 import numbers
 import os
+import reprlib
 import sys
 import traceback
+from contextlib import ContextDecorator
 from functools import reduce
 
 import numpy as np
@@ -56,18 +58,19 @@ pending = set()     # what was set since forward(), and a walk that did not end
 dtype = np.float32  # of every real number in the graph
 
 
-def clear():
-    """Start a new graph: empty all three, in place."""
-    components.clear()
-    params.clear()
+def clear(keep_params=False):
+    """Start a new graph, in the same lists; keep_params keeps the Params in it."""
+    components[:] = params[:] = params if keep_params else []
+    for number, param in enumerate(params):
+        param.number = number
     pending.clear()
 
 
+@np.errstate(under="ignore")        # 0 is right where a number is too small
 def forward():
     """Set the value of every component, in the order of the list.
 
     The inputs of a component stand before it: they had to exist to build it.
-    Raises TypeError if the graph is empty.
     """
     require_graph()
     pending.add(forward)
@@ -77,9 +80,10 @@ def forward():
         except Exception as error:
             explain(error, component)
             raise
-    pending.clear()
+    pending.intersection_update([backward])
 
 
+@np.errstate(under="ignore")
 def backward(loss):
     """Set grad, the gradient of the mean of loss.value, from Params to loss.
 
@@ -93,10 +97,10 @@ def backward(loss):
     require_loss(loss)
     pending.add(backward)
     for component in components:
-        component.grad = None
+        component._grad = None
     loss.add_grad(np.full(loss.value.shape, 1 / loss.value.size, dtype))
     for component in reversed(components):
-        if component.grad is not None:
+        if component._grad is not None and component.arguments:
             try:
                 component.backward()
             except Exception as error:
@@ -113,19 +117,16 @@ def backward(loss):
 class Joining(type):
     """How a component is built: it joins the graph when its __init__ has ended."""
 
-    __signature__ = property(lambda cls: call_signature(cls))       # for help()
-
     def __call__(cls, *args, **options):
         start = len(components)
         try:
             component = super().__call__(*args, **options)
-            component.number = len(components)
             identify(component)
             components.append(component)
+            return component
         except BaseException:
             take_back(start)
             raise
-        return component
 
 
 class Component(metaclass=Joining):
@@ -142,35 +143,31 @@ class Component(metaclass=Joining):
     all others are options, which f gets as they are.  For each input that
     gradients pass through, a method d<input> gets dy and then the same as f,
     and returns the gradient with respect to that input, of its shape.  y is
-    self.value there.  The arguments are attributes too, and f may keep more on
-    self under other names.  Neither f nor a d-method changes its arguments in
-    place: other components hold the same arrays.
+    self.value there.  The arguments are attributes too; f may keep more on self.
+    No formula changes its arguments in place: others hold the same arrays.
 
     A component that does not fit this form overrides forward(self), which sets
     value to an array, and backward(self), which calls add_grad() of each of its
     inputs; f(self, ...) then only names them, for self.<input>.value.
     """
 
-    grad = None         # set by backward(loss), of the shape of value
     needs_grad = False  # is it a Param, or does it depend on one?
     arguments = {}      # {name in f: an input, or None for an option}
-    number = None       # its place in components
-    name = None         # what errors and files call it: "Affine[3]"
-    built = None        # the path and the line that built it
+    number = name = built = None    # 3, "Affine[3]", the path and line that built it
     statistics = ()     # attributes that save() keeps too
-    _value = None
+    _value = _grad = None
 
     def __init__(self, *args, **options):
         given = bind(self, args, options)
         vars(self).update(given)
         self.arguments = {name: x if isinstance(x, Component) else None
                           for name, x in given.items()}
-        self.needs_grad = any(x.needs_grad for x in self.inputs)
+        self.needs_grad = any([x.needs_grad for x in self.inputs])
 
     @property
     def inputs(self):
         """The components that it is a function of."""
-        return tuple(x for x in self.arguments.values() if x is not None)
+        return tuple([x for x in self.arguments.values() if x is not None])
 
     @property
     def value(self):
@@ -180,6 +177,15 @@ class Component(metaclass=Joining):
     @value.setter
     def value(self, value):
         self._value = as_real(value)
+
+    @property
+    def grad(self):
+        """An array of the shape of value, or None before backward(loss)."""
+        return self._grad
+
+    @grad.setter
+    def grad(self, grad):
+        self._grad = grad
 
     def f(self, *xs):
         """Return y, computed from the values of the inputs."""
@@ -195,51 +201,37 @@ class Component(metaclass=Joining):
         self._value = as_real(self.f(*self.values()))
 
     def backward(self):
-        """Add to the gradient of each input what its d-method returns.
-
-        The method of an input that needs no gradient is never called.
-        """
+        """Add what each d-method returns to its input, if that needs a gradient."""
         values = self.values()
         for name, x in self.arguments.items():
             if x is not None and x.needs_grad:
-                x.add_grad(derivative(self, name)(self.grad, *values))
+                x.add_grad(derivative(self, name)(self._grad, *values))
 
     def add_grad(self, grad):
-        """Add one contribution to the gradient with respect to value.
-
-        Not by +=, as the first may be the gradient of another node too.
-        """
+        """Add to grad: not by +=, as the first may be another node's grad too."""
         if self.needs_grad:
             grad = as_real(grad, self._value.shape)
-            self.grad = grad if self.grad is None else as_real(self.grad + grad)
+            self._grad = grad if self._grad is None else as_real(self._grad + grad)
 
     # Operators build components of section 4; a number may stand on either side.
-    # The two None keep NumPy from array * component, and Python from iterating.
 
-    __add__ = lambda a, b: Add(a, b)
-    __radd__ = lambda b, a: Add(a, b)
-    __sub__ = lambda a, b: Sub(a, b)
-    __rsub__ = lambda b, a: Sub(a, b)
-    __mul__ = lambda a, b: Mul(a, b)
-    __rmul__ = lambda b, a: Mul(a, b)
-    __truediv__ = lambda a, b: Div(a, b)
-    __rtruediv__ = lambda b, a: Div(a, b)
-    __matmul__ = lambda a, b: MatMul(a, b)
-    __rmatmul__ = lambda b, a: MatMul(a, b)
+    __add__, __radd__ = lambda a, b: Add(a, b), lambda b, a: Add(a, b)
+    __sub__, __rsub__ = lambda a, b: Sub(a, b), lambda b, a: Sub(a, b)
+    __mul__, __rmul__ = lambda a, b: Mul(a, b), lambda b, a: Mul(a, b)
+    __truediv__, __rtruediv__ = lambda a, b: Div(a, b), lambda b, a: Div(a, b)
+    __matmul__, __rmatmul__ = lambda a, b: MatMul(a, b), lambda b, a: MatMul(a, b)
     __pow__ = lambda x, exponent: Power(x, exponent)
     __neg__ = lambda x: Mul(x, -1)
     __getitem__ = lambda x, key: Slice(x, (key,) if isinstance(key, np.ndarray) else key)
-    __array_ufunc__ = __iter__ = None
+    __array_ufunc__ = __iter__ = None   # NumPy leaves array * component to it
 
 
 class Input(Component):
     """Data: set x.value = array before forward(), or at once: Input(array).
 
-    Floating-point numbers become `dtype`, without a copy if they are.  Integers
-    (labels) stay: forward() refuses them where real numbers are meant.  Without
-    a name it is called after its first use: "Affine[3].x".
-
-    Raises ValueError for what is not numbers, and for an empty array.
+    Real numbers become `dtype`, integers (labels) stay.  Its name may be that of
+    its first use.  It has no gradient: for that of an image make it a Param, and
+    edf.params.remove(x).  Raises ValueError for no numbers, or an empty array.
     """
 
     def __init__(self, value=None, name=None):
@@ -266,6 +258,8 @@ class Param(Component):
     Raises ValueError for what is not numbers, and if the shape would change.
     """
 
+    _own = None         # the gradient, since it was asked for
+
     def __init__(self, value, name=None):
         super().__init__()
         self.name, self.needs_grad = name, True
@@ -276,16 +270,21 @@ class Param(Component):
     def value(self, value):
         if value is not self._value:    # w.value -= ... sets the same array again
             value = np.array(as_numbers(value, "a Param"), dtype)
-            require_same_shape(self._value, value)
+            require(self._value is None or value.shape == self._value.shape,
+                    f"{self} cannot take shape {value.shape}")
         self._value = value
         pending.add(self)
+
+    @Component.grad.getter
+    def grad(self):
+        """An array of its own: add_grad may have got that of another node."""
+        if self._grad is not None and self._grad is not self._own:
+            self._own = self._grad = self._grad.copy()
+        return self._grad
 
     def forward(self):
         """Keep the value: it is learned, not computed."""
         pending.discard(self)
-
-    def backward(self):
-        """Keep the gradient: there is nothing to pass it on to."""
 
 
 # =============================================================================
@@ -313,7 +312,7 @@ class Affine(Component):
         return as_matrix(x).T @ as_matrix(dy)   # (D, B) @ (B, H) -> (D, H)
 
     def db(self, dy, x, w, b):
-        return as_matrix(dy).sum(axis=0)        # (B, H) -> (H,)
+        return total(as_matrix(dy), axis=0)     # (B, H) -> (H,)
 
 
 def sigmoid(x):
@@ -343,11 +342,11 @@ class Softmax(Component):
 
     def f(self, x):
         exp = np.exp(x - x.max(axis=-1, keepdims=True))     # (B, K) - (B, 1) -> (B, K)
-        return exp / exp.sum(axis=-1, keepdims=True)        # (B, K) / (B, 1) -> (B, K)
+        return exp / total(exp, -1, keepdims=True)          # (B, K) / (B, 1) -> (B, K)
 
     def dx(self, dy, x):
         y = self.value
-        return y * (dy - (dy * y).sum(axis=-1, keepdims=True))  # (B, K) - (B, 1) -> (B, K)
+        return y * (dy - total(dy * y, -1, keepdims=True))  # (B, K) - (B, 1) -> (B, K)
 
 
 class CrossEntropy(Component):
@@ -388,10 +387,10 @@ class SoftmaxCrossEntropy(Component):
         require_labels(labels, scores)
         shifted = scores - scores.max(axis=1, keepdims=True)    # (B, K) - (B, 1) -> (B, K)
         exp = np.exp(shifted)
-        total = exp.sum(axis=1, keepdims=True)                  # (B, K) -> (B, 1)
-        self.p = exp / total                                    # (B, K) / (B, 1) -> (B, K)
+        sums = total(exp, 1, keepdims=True)                     # (B, K) -> (B, 1)
+        self.p = exp / sums                                     # (B, K) / (B, 1) -> (B, K)
         rows = np.arange(len(labels))
-        return np.log(total[:, 0]) - shifted[rows, labels]      # (B,) - (B,) -> (B,)
+        return np.log(sums[:, 0]) - shifted[rows, labels]      # (B,) - (B,) -> (B,)
 
     def dscores(self, dy, scores, labels):
         p_minus_onehot = self.p.copy()
@@ -405,15 +404,25 @@ class SoftmaxCrossEntropy(Component):
 
 # Arithmetic of entries, with NumPy's broadcasting.
 
+def total(x, axis=None, keepdims=False):
+    """Return the sum over axes, to within rounding.
+
+    NumPy adds pairwise along the last axis, row by row along others: in float32
+    that drifts, by 6e-4 over 60,000 rows.
+    """
+    pairwise = x.flags.c_contiguous and axis in (None, -1, x.ndim - 1)
+    y = np.add.reduce(x, axis, None if pairwise else float, keepdims=keepdims)
+    return y.astype(x.dtype, copy=False)
+
+
 def unbroadcast(dy, shape):
     """Sum dy over the axes along which NumPy repeated an array of this shape.
 
-    A number that was used in many places gets the sum of their gradients:
-    (B, H) -> (1, H), (H,) or ().
+    What was used many times gets the sum: (B, H) -> (1, H), (H,) or ().
     """
     added = dy.ndim - len(shape)
-    stretched = (added + i for i, n in enumerate(shape) if n == 1)
-    return dy.sum(axis=(*range(added), *stretched)).reshape(shape)
+    axes = *range(added), *(added + i for i, n in enumerate(shape) if n == 1)
+    return total(dy, axes).reshape(shape) if axes else dy
 
 
 class Add(Component):
@@ -429,17 +438,14 @@ class Add(Component):
         return unbroadcast(dy, b.shape)
 
 
-class Sub(Component):
+class Sub(Add):
     """Difference: y = a - b."""
 
     def f(self, a, b):
         return a - b
 
-    def da(self, dy, a, b):
-        return unbroadcast(dy, a.shape)
-
     def db(self, dy, a, b):
-        return unbroadcast(-dy, b.shape)
+        return -super().db(dy, a, b)
 
 
 class Mul(Component):
@@ -489,6 +495,12 @@ class Power(Component):
     inverse of 0; and where its derivative is not, that of a root at 0.
     """
 
+    def __init__(self, x, exponent):
+        if isinstance(exponent, Component):
+            raise TypeError("an exponent is a number: for a ** b with a component b write "
+                            "edf.Exp(b * edf.Log(a))")
+        super().__init__(x, exponent)
+
     def f(self, x, exponent):
         whole = float(exponent).is_integer()
         require(whole or np.all(x >= 0), "x must not be negative under a root")
@@ -497,7 +509,7 @@ class Power(Component):
 
     def dx(self, dy, x, exponent):
         require(exponent == 0 or exponent >= 1 or np.all(x != 0),
-                "the slope is infinite at 0")
+                "the slope is infinite at 0: add a small number to x")
         return dy * exponent * x ** (exponent - 1 if exponent else 0)
 
 
@@ -531,7 +543,7 @@ class MatMul(Component):
     """
 
     def f(self, a, b):
-        require(min(a.ndim, b.ndim) >= 2, "a and b must be matrices (two axes)")
+        require(min(np.ndim(a), np.ndim(b)) >= 2, "a and b must be matrices (two axes)")
         return a @ b                                        # (N, M) @ (M, H) -> (N, H)
 
     def da(self, dy, a, b):
@@ -600,8 +612,7 @@ class Softplus(Component):
 class GELU(Component):
     """Gaussian error linear unit: y = x p, p that a standard normal is below x.
 
-    NumPy has no error function, and that of Python takes one number at a time:
-    this is slow.  Source: Hendrycks and Gimpel 2016.
+    Source: Hendrycks and Gimpel 2016.
     """
 
     def f(self, x):
@@ -619,18 +630,15 @@ class GELU(Component):
 class LogSoftmax(Component):
     """Logarithms of the softmax of rows: y_i = x_i - log sum_j exp(x_j).
 
-    x (..., K)  ->  y (..., K)
-
-    As the sum depends on all x_i of a row, dx_i = dy_i - p_i sum_j dy_j, where
-    p = exp(y) is the softmax.
+    x (..., K)  ->  y (..., K), and dx_i = dy_i - p_i sum_j dy_j with p = exp(y)
     """
 
     def f(self, x):
         shifted = x - x.max(axis=-1, keepdims=True)             # (..., K) - (..., 1) -> (..., K)
-        return shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
+        return shifted - np.log(total(np.exp(shifted), -1, keepdims=True))
 
     def dx(self, dy, x):
-        return dy - np.exp(self.value) * dy.sum(axis=-1, keepdims=True)
+        return dy - np.exp(self.value) * total(dy, -1, keepdims=True)
 
 
 class SigmoidCrossEntropy(Component):
@@ -642,10 +650,9 @@ class SigmoidCrossEntropy(Component):
     """
 
     def f(self, scores, targets):
-        require(scores.shape == np.shape(targets), "scores and targets must "
-                f"have one shape, got {scores.shape} and {np.shape(targets)}")
-        require(np.min(targets) >= 0 and np.max(targets) <= 1,
-                "targets must be from 0 to 1")
+        require(scores.shape == np.shape(targets), f"scores and targets must have one shape, got "
+                f"{scores.shape} and {np.shape(targets)}")
+        require(np.min(targets) >= 0 and np.max(targets) <= 1, "targets must be from 0 to 1")
         rest = np.log1p(np.exp(-abs(scores)))
         return np.maximum(scores, 0) - scores * targets + rest
 
@@ -660,8 +667,8 @@ class SquaredError(Component):
     """
 
     def f(self, x, targets):
-        require(x.shape == np.shape(targets), "x and targets must have one "
-                f"shape, got {x.shape} and {np.shape(targets)}")
+        require(x.shape == np.shape(targets), f"x and targets must have one shape, got {x.shape} "
+                f"and {np.shape(targets)}")
         return (x - targets) ** 2
 
     def dx(self, dy, x, targets):
@@ -682,7 +689,7 @@ class Sum(Component):
     """Sum over an axis, several, or all (None)."""
 
     def f(self, x, axis=None, keepdims=False):
-        return x.sum(axis, keepdims=keepdims)
+        return total(x, axis, keepdims)
 
     def dx(self, dy, x, axis, keepdims):
         return np.broadcast_to(unreduce(dy, axis, keepdims), x.shape)
@@ -692,7 +699,8 @@ class Mean(Sum):
     """Mean over an axis, several, or all (None)."""
 
     def f(self, x, axis=None, keepdims=False):
-        return x.mean(axis, keepdims=keepdims)
+        y = total(x, axis, keepdims)
+        return y / (x.size // y.size)
 
     def dx(self, dy, x, axis, keepdims):
         return super().dx(dy * (dy.size / x.size), x, axis, keepdims)
@@ -713,19 +721,18 @@ class Max(Component):
 class Normalize(Component):
     """Rows divided by their sum s: y_i = x_i / s.
 
-    x (..., K)  ->  y (..., K)
+    x (..., K)  ->  y (..., K), and dx_i = (dy_i - sum_j dy_j y_j) / s
 
-    As s depends on all x_i of a row, dx_i = (dy_i - sum_j dy_j y_j) / s.
     Raises ValueError if a row adds up to 0.
     """
 
     def f(self, x):
-        self.s = x.sum(axis=-1, keepdims=True)                  # (..., K) -> (..., 1)
+        self.s = total(x, -1, keepdims=True)                    # (..., K) -> (..., 1)
         require((self.s != 0).all(), "a row adds up to 0")
         return x / self.s
 
     def dx(self, dy, x):
-        return (dy - (dy * self.value).sum(axis=-1, keepdims=True)) / self.s
+        return (dy - total(dy * self.value, -1, keepdims=True)) / self.s
 
 
 def scatter(dy, shape, key):
@@ -733,7 +740,7 @@ def scatter(dy, shape, key):
 
     The key is an array of indices, or a tuple that holds some.
     """
-    dx = np.zeros(shape, dy.dtype)
+    dx = np.zeros(shape)                # in float64: float32 would drift
     np.add.at(dx, key, dy)              # adds again where a place comes twice
     return dx
 
@@ -823,6 +830,7 @@ class Concat(Component):
     """Arrays one behind the other along an axis: Concat(a, b, axis=1)."""
 
     def __init__(self, *xs, axis=0):
+        require(isinstance(axis, numbers.Integral), f"axis must be a number, got {axis}")
         super().__init__(*xs)
         self.axis = axis
         for x in xs:
@@ -840,13 +848,19 @@ class Concat(Component):
 
 # Normalisation and regularisation, which differ after training.
 
+def mean(x, axes):
+    """Return the mean over axes, which stay, of length 1."""
+    y = total(x, axes, keepdims=True)
+    return y / (x.size // y.size)
+
+
 def through_standardizing(dz, z, sd, axes):
     """Turn the gradient of z = (x - mean) / sd into that of x.
 
     dx = (dz - mean(dz) - z mean(dz z)) / sd, as mean and sd depend on x too.
     """
-    slope = (dz * z).mean(axes, keepdims=True)
-    return (dz - dz.mean(axes, keepdims=True) - z * slope) / sd
+    slope = mean(dz * z, axes)
+    return (dz - mean(dz, axes) - z * slope) / sd
 
 
 class LayerNorm(Component):
@@ -860,10 +874,10 @@ class LayerNorm(Component):
     """
 
     def f(self, x, gamma, beta, eps=1e-5):
-        require(np.shape(gamma) == np.shape(beta) == x.shape[-1:], "gamma and "
-                f"beta must have shape {x.shape[-1:]}, as the last axis of x")
-        centred = x - x.mean(axis=-1, keepdims=True)                # (..., D) - (..., 1)
-        variance = (centred ** 2).mean(axis=-1, keepdims=True)      # (..., D) -> (..., 1)
+        require(np.shape(gamma) == np.shape(beta) == x.shape[-1:], f"gamma and beta must have "
+                f"shape {x.shape[-1:]}, as the last axis of x")
+        centred = x - mean(x, -1)                           # (..., D) - (..., 1)
+        variance = mean(centred * centred, -1)              # (..., D) -> (..., 1)
         self.sd = np.sqrt(variance + eps)
         self.z = centred / self.sd
         return gamma * self.z + beta
@@ -885,10 +899,8 @@ class BatchNorm(Component):
     images x (B, C, H, W), gamma and beta (C,)  ->  y (B, C, H, W)
 
     Every batch moves the running statistics, which are used after training, by
-    the fraction `momentum` towards its own mean and variance (the latter with
-    n - 1 in place of n).  The name is PyTorch's; it is not that of SGD.
-    Raises ValueError if shapes do not fit, or a batch has one number of each
-    feature only.
+    the fraction `momentum` towards its own mean and variance (n - 1 for n).
+    Raises ValueError if shapes do not fit, or a feature has a single number.
     Source: Ioffe and Szegedy 2015, algorithms 1 and 2.
     """
 
@@ -897,23 +909,24 @@ class BatchNorm(Component):
 
     def f(self, x, gamma, beta, momentum=0.1, eps=1e-5):
         x = x.swapaxes(1, -1)               # (B, C, H, W) -> (B, W, H, C), or x (B, D) itself
-        require(np.shape(gamma) == np.shape(beta) == x.shape[-1:], "gamma and "
-                f"beta must have shape {x.shape[-1:]}, as axis 1 of x")
-        require(np.shape(self.mean) in [(), x.shape[-1:]], "the running statis"
-                f"tics have shape {np.shape(self.mean)}, not {x.shape[-1:]}")
+        require(np.shape(gamma) == np.shape(beta) == x.shape[-1:], f"gamma and beta must have "
+                f"shape {x.shape[-1:]}, as axis 1 of x")
+        require(np.shape(self.mean) in [(), x.shape[-1:]], f"the running statistics have shape "
+                f"{np.shape(self.mean)}, not {x.shape[-1:]}")
         self.axes = tuple(range(x.ndim - 1)) if training else None
-        mean, variance = self.mean, self.variance
         if training:
-            mean, variance = x.mean(self.axes), x.var(self.axes)    # (B, W, H, C) -> (C,)
-            n = x.size // mean.size
-            require(n > 1, "one number of each feature has no variance: train "
-                    "on larger batches, or run it inside `with "
-                    "edf.evaluating():`")
-            self.mean = self.mean + momentum * (mean - self.mean)
+            centre = mean(x, self.axes).reshape(-1)                 # (B, W, H, C) -> (C,)
+            variance = mean((x - centre) ** 2, self.axes).reshape(-1)
+            n = x.size // centre.size
+            require(n > 1, "one number of each feature has no variance: drop a last batch of one "
+                    "row, train on larger ones, or run it inside `with edf.evaluating():`")
+            self.mean = self.mean + momentum * (centre - self.mean)
             change = variance * (n / (n - 1)) - self.variance
             self.variance = self.variance + momentum * change
+        else:
+            centre, variance = self.mean, self.variance
         self.sd = np.sqrt(variance + eps)
-        self.z = (x - mean) / self.sd
+        self.z = (x - centre) / self.sd
         return (gamma * self.z + beta).swapaxes(1, -1)
 
     def dx(self, dy, x, gamma, beta, momentum, eps):
@@ -952,29 +965,13 @@ class Dropout(Component):
 
 
 # Images (B, C, H, W), by windows: each is kh high, kw wide and `stride` from the
-# next, after `padding` empty pixels were put around the image.  Pixel (0, 0) of
-# all windows at once is the image in steps of stride, image[:, :, ::2, ::2];
-# the next pixel is the same, one column further: the only loop is over the
-# pixels of one window.
-
-def places(image, size, stride):
-    """Return a key for each pixel of a window: image[key] is it in all windows.
-
-    Without a stride (None) the windows touch: it is the size.
-    """
-    (kh, kw), (h, w) = size, image.shape[2:]
-    stride = kh if stride is None else stride
-    require(min(kh, kw, stride) >= 1, "size and stride must be 1 or more, got "
-            f"{size} and {stride}")
-    require(kh <= h and kw <= w, f"a window {kh, kw} exceeds the image {h, w}")
-    return [np.s_[:, :, i:h - kh + i + 1:stride, j:w - kw + j + 1:stride]
-            for i in range(kh) for j in range(kw)]
-
+# next, after `padding` empty pixels were put around the image.  Loops are over
+# the pixels of one window only.  NumPy is fast along a long last axis, so the
+# batch is made the last one in memory, and what is computed inherits that.
 
 def pad(x, padding, fill=0):
     """Return x (B, C, H, W) with so many pixels more on all sides."""
-    require(x.ndim == 4, "x must be images (B, C, H, W): x[:, None] gives "
-            "images (B, H, W) that axis")
+    require(x.ndim == 4, "x must be images (B, C, H, W): for (B, H, W) write x[:, None]")
     require(padding >= 0, f"padding must be 0 or more, got {padding}")
     if padding == 0:
         return x
@@ -982,6 +979,24 @@ def pad(x, padding, fill=0):
     image = np.full_like(x, fill, shape=(b, c, h + 2 * p, w + 2 * p))
     image[:, :, p:p + h, p:p + w] = x
     return image
+
+
+def pixels(image, size, stride):
+    """Return the first pixel of all windows (B, C, H', W'), the second, ..."""
+    (kh, kw), (h, w) = size, image.shape[2:]
+    require(min(kh, kw, stride) >= 1, f"size and stride must be 1 or more, got {size} and {stride}")
+    require(kh <= h and kw <= w, f"a window {kh, kw} exceeds the image {h, w}")
+    return [image[:, :, i:h - kh + i + 1:stride, j:w - kw + j + 1:stride]
+            for i in range(kh) for j in range(kw)]
+
+
+def spread(parts, x, size, stride, padding):
+    """Add parts, one for each pixel of a window, up in images like x."""
+    image = pad(np.zeros_like(x), padding)
+    for pixel, part in zip(pixels(image, size, stride), parts):
+        pixel += part
+    (h, w), p = x.shape[2:], padding
+    return image[:, :, p:p + h, p:p + w]
 
 
 def batch_last(x):
@@ -992,28 +1007,6 @@ def batch_last(x):
 def batch_first(x):
     """Return a view with the last axis as the first."""
     return x.transpose(-1, *range(x.ndim - 1))
-
-
-def windows(x, size, stride, padding):
-    """Return all windows of images: (B, C, H, W) -> (B, C, kh kw, H', W').
-
-    In memory the batch comes last: NumPy is fast along the last axis if it is
-    long, and rows of windows are short.  What is computed from it inherits that.
-    """
-    x = np.ascontiguousarray(batch_last(x))                 # (C, H, W, B)
-    image = pad(batch_first(x), padding)
-    cut = [batch_last(image[at]) for at in places(image, size, stride)]
-    return batch_first(np.stack(cut, axis=1))               # (C, kh kw, H', W', B)
-
-
-def add_windows(cut, x, size, stride, padding):
-    """Add windows at their places in images like x: the reverse of windows."""
-    (b, c, h, w), p = x.shape, padding
-    shape = b, c, h + 2 * p, w + 2 * p
-    image = np.zeros_like(cut[:, :, 0], shape=shape)        # in memory like cut
-    for i, at in enumerate(places(image, size, stride)):
-        image[at] += cut[:, :, i]
-    return image[:, :, p:p + h, p:p + w]
 
 
 class Conv2d(Component):
@@ -1028,20 +1021,19 @@ class Conv2d(Component):
 
     def f(self, x, w, b, stride=1, padding=0):
         require(w.ndim == 4, "w must be kernels (O, C, kh, kw)")
-        cut = windows(x, w.shape[2:], stride, padding)
+        image = pad(batch_first(np.ascontiguousarray(batch_last(x))), padding)
+        cut = [batch_last(pixel) for pixel in pixels(image, w.shape[2:], stride)]
         require(x.shape[1] == w.shape[1], "x and w differ in channels (axis 1)")
         require(b.shape == w.shape[:1], f"b must have shape {w.shape[:1]}")
-        cut = batch_last(cut)                                   # (C, kh kw, H', W', B)
-        self.cut = cut.reshape(w[0].size, -1)                   # (C kh kw, H' W' B)
+        self.cut = np.stack(cut, axis=1).reshape(w[0].size, -1)     # (C kh kw, H' W' B)
         y = w.reshape(len(w), -1) @ self.cut + b[:, None]       # (O, H' W' B) + (O, 1)
-        return batch_first(y.reshape(-1, *cut.shape[2:]))       # -> (B, O, H', W')
+        return batch_first(y.reshape(-1, *cut[0].shape[1:]))    # -> (B, O, H', W')
 
     def dx(self, dy, x, w, b, stride, padding):
         dy_rows = batch_last(dy).reshape(len(w), -1)            # (O, H' W' B)
-        cut = w.reshape(len(w), -1).T @ dy_rows                 # -> (C kh kw, H' W' B)
-        cut = cut.reshape(x.shape[1], -1, *dy.shape[2:], len(x))
-        cut = batch_first(cut)                                  # -> (B, C, kh kw, H', W')
-        return add_windows(cut, x, w.shape[2:], stride, padding)
+        parts = w.reshape(len(w), -1).T @ dy_rows               # -> (C kh kw, H' W' B)
+        parts = parts.reshape(x.shape[1], -1, *dy.shape[2:], len(x)).swapaxes(0, 1)
+        return spread(map(batch_first, parts), x, w.shape[2:], stride, padding)
 
     def dw(self, dy, x, w, b, stride, padding):
         dy_rows = batch_last(dy).reshape(len(w), -1)            # (O, H' W' B)
@@ -1049,90 +1041,64 @@ class Conv2d(Component):
         return dw.T.reshape(w.shape)                            # (C kh kw, O) -> w.shape
 
     def db(self, dy, x, w, b, stride, padding):
-        return dy.sum(axis=(0, 2, 3))                           # (B, O, H', W') -> (O,)
+        return total(batch_last(dy).reshape(len(w), -1), axis=1)    # (O, H' W' B) -> (O,)
 
 
 class MaxPool2d(Component):
     """Largest entry of every window of size x size; equal ones share dy.
 
-    x (B, C, H, W)  ->  y (B, C, H', W'), with H' and W' as in Conv2d
+    x (B, C, H, W)  ->  y (B, C, H', W'), as in Conv2d, by default with stride = size
 
-    Without a stride the windows touch: it is the size.
     Raises ValueError if a window could lie in the padding as a whole.
     """
 
     def f(self, x, size, stride=None, padding=0):
         require(padding <= size // 2, "padding may be half of the size at most")
-        self.image = pad(x, padding, fill=-np.inf)
-        self.places = places(self.image, (size, size), stride)
-        return reduce(np.maximum, [self.image[at] for at in self.places])
+        self.pixels = pixels(pad(x, padding, -np.inf), (size, size), stride or size)
+        return reduce(np.maximum, self.pixels)
 
     def dx(self, dy, x, size, stride, padding):
-        largest = [(self.image[at] == self.value).astype(dy.dtype)
-                   for at in self.places]               # each (B, C, H', W')
+        largest = [(pixel == self.value).astype(dy.dtype) for pixel in self.pixels]
         count = sum(largest)
         share = np.divide(dy, count, out=count)         # in memory like x
-        image = np.zeros_like(self.image)
-        for at, is_largest in zip(self.places, largest):
-            image[at] += share * is_largest
-        (h, w), p = x.shape[2:], padding
-        return image[:, :, p:p + h, p:p + w]
+        parts = (share * is_largest for is_largest in largest)
+        return spread(parts, x, (size, size), stride or size, padding)
 
 
 class AvgPool2d(Component):
-    """Mean of every window of size x size, the zeros of the padding included.
-
-    x (B, C, H, W)  ->  y (B, C, H', W'), with H' and W' as in Conv2d
-
-    Stride and errors are as in MaxPool2d.
-    """
+    """Mean of every window, the zeros of the padding included; as MaxPool2d."""
 
     def f(self, x, size, stride=None, padding=0):
         require(padding <= size // 2, "padding may be half of the size at most")
-        return windows(x, (size, size), stride, padding).mean(axis=2)
+        return sum(pixels(pad(x, padding), (size, size), stride or size)) / size ** 2
 
     def dx(self, dy, x, size, stride, padding):
-        cut = np.broadcast_to((dy / size ** 2)[:, :, None],
-                              (*dy.shape[:2], size ** 2, *dy.shape[2:]))
-        return add_windows(cut, x, (size, size), stride, padding)
-
-
-
+        return spread([dy / size ** 2] * size ** 2, x, (size, size), stride or size, padding)
 
 
 # =============================================================================
 # 5  Training
 # =============================================================================
 
-# for epoch in range(epochs):
-#     for x.value, labels.value in edf.batches(images, classes, size=64):
-#         edf.forward()
-#         edf.backward(loss)
-#         adam.lr = 0.001 * edf.cosine_decay(epoch, epochs)
-#         adam.step()
-#     x.value, labels.value = test_images, test_classes   # or zeros, if unknown
-#     with edf.evaluating():
-#         edf.forward()
-
 training = True                 # switched by evaluating()
 rng = np.random.default_rng()   # the source of every random number
 
 
-class evaluating:
-    """Let BatchNorm and Dropout act as after training, within a with statement:
+class evaluating(ContextDecorator):
+    """Let BatchNorm and Dropout act as after training, `with edf.evaluating():`.
 
-        with edf.evaluating():
-            edf.forward()
+    Or in a function, all of it, under `@edf.evaluating()`.
     """
+
+    before = ()             # the modes to go back to, as it may be entered twice
 
     def __enter__(self):
         global training
-        self.before, training = training, False
+        self.before, training = (*self.before, training), False
 
     def __exit__(self, *error):
         global training
-        training = self.before
-
+        *self.before, training = self.before
 
 
 def seed(n):
@@ -1151,9 +1117,8 @@ def normal(fan_in, fan_out, sd=1.0, generator=None):
 def xavier(fan_in, fan_out, generator=None):
     """Return weights (fan_in, fan_out), uniform in +-sqrt(3 / fan_in).
 
-    Their variance is 1 / fan_in: a sum of fan_in products then varies as much
-    as one of its inputs.  The course TTIC 31230 calls it Xavier; for the rule
-    of the paper by Xavier Glorot see glorot.
+    Their variance is 1 / fan_in: a sum of fan_in products varies as much as one
+    of its inputs.  Named as in TTIC 31230; the paper's rule is glorot.
     """
     half_width = np.sqrt(3 / fan_in)
     w = (generator or rng).uniform(-half_width, half_width, (fan_in, fan_out))
@@ -1161,20 +1126,17 @@ def xavier(fan_in, fan_out, generator=None):
 
 
 def glorot(fan_in, fan_out, generator=None):
-    """Return weights (fan_in, fan_out), normal.
+    """Return weights (fan_in, fan_out), normal, of variance 2 / (fan_in + fan_out).
 
-    Their variance is 2 / (fan_in + fan_out), which keeps that of the values and
-    that of the gradients about level from layer to layer.
     Source: Glorot and Bengio 2010, eq. 12.
     """
     return normal(fan_in, fan_out, np.sqrt(2 / (fan_in + fan_out)), generator)
 
 
 def he(fan_in, fan_out, generator=None):
-    """Return weights (fan_in, fan_out), normal.
+    """Return weights (fan_in, fan_out), normal, of variance 2 / fan_in.
 
-    Their variance is 2 / fan_in: for ReLU, which halves the mean square of a
-    symmetric input.  Source: He et al. 2015, eq. 10.
+    For ReLU, which halves the mean square.  Source: He et al. 2015, eq. 10.
     """
     return normal(fan_in, fan_out, np.sqrt(2 / fan_in), generator)
 
@@ -1184,25 +1146,28 @@ class Optimiser:
 
     A subclass gives the direction d.  lr, the learning rate, may be changed
     between steps.  weight_decay w is added to the gradient, as if the loss had
-    a term weight_decay |w|^2 / 2.  Raises TypeError for a list of Params.
+    a term weight_decay |w|^2 / 2.  Raises ValueError for a setting out of range.
     """
 
     decay_apart = False     # True for AdamW: w shrinks apart from the gradient
-
-    def __new__(cls, *args, **options):
-        if args and isinstance(args[0], (list, Component)):
-            raise TypeError("an optimiser moves all in edf.params: it takes no "
-                            f"list of them, write {cls.__name__}(lr=0.1)")
-        return super().__new__(cls)
 
     def __init__(self, lr, weight_decay=0):
         self.lr, self.weight_decay = lr, weight_decay
         self.memory = {}                # {Param: {name: array or number}}
 
+    def __setattr__(self, name, value):
+        require_setting(self, name, value)
+        super().__setattr__(name, value)
+
+    @np.errstate(under="ignore")
     def step(self):
-        """Move every Param that has a gradient; TypeError if none has one."""
+        """Move every Param that has a gradient.
+
+        Raises TypeError if none has one, or the last backward(loss) has failed.
+        """
+        require_step(self)
         for param in learned():
-            grad, value = param.grad, param.value
+            grad, value = param._grad, param.value
             if self.weight_decay and not self.decay_apart:
                 grad = grad + self.weight_decay * value
             d = self.direction(grad, self.memory.setdefault(param, {}))
@@ -1219,13 +1184,11 @@ class Optimiser:
 class SGD(Optimiser):
     """Stochastic gradient descent: d = m, m <- momentum m + grad.
 
-    Without momentum d = grad; with nesterov d = grad + momentum m, which
-    raises ValueError without momentum.  Source: Sutskever et al. 2013.
+    With nesterov d = grad + momentum m.  Source: Sutskever et al. 2013.
     """
 
     def __init__(self, lr, momentum=0, nesterov=False, weight_decay=0):
-        require(momentum or not nesterov, "nesterov needs a momentum, such as "
-                "0.9")
+        require(momentum or not nesterov, "nesterov needs a momentum, such as 0.9")
         super().__init__(lr, weight_decay)
         self.momentum, self.nesterov = momentum, nesterov
 
@@ -1298,17 +1261,15 @@ class AdamW(Adam):
 
     decay_apart = True
 
-    def __init__(self, lr=0.001, betas=(0.9, 0.999), eps=1e-8,
-                 weight_decay=0.01):
+    def __init__(self, lr=0.001, betas=(0.9, 0.999), eps=1e-8, weight_decay=0.01):
         super().__init__(lr, betas, eps, weight_decay)
 
 
 def clip_gradients(max_norm):
     """Scale all gradients of Params down to a joint norm of at most max_norm.
 
-    Returns the norm before: the root of the sum of the squares of all entries.
-    Raises TypeError if no Param has a gradient, ValueError if the norm is not
-    finite, or max_norm not positive.
+    Returns the norm before, the root of the sum of all squares; ValueError if
+    it is not finite, or max_norm not positive.
     """
     require(max_norm > 0, f"max_norm must be greater than 0, got {max_norm}")
     squares = [np.square(param.grad, dtype=float).sum() for param in learned()]
@@ -1322,45 +1283,42 @@ def clip_gradients(max_norm):
 
 def learned():
     """Return the Params that have a gradient; TypeError if none has one."""
-    found = [param for param in params if param.grad is not None]
+    found = [param for param in params if param._grad is not None]
     if not found:
         raise TypeError("no Param has a gradient: call backward first")
     return found
 
 
 # Schedules: factors of the first learning rate, for step or epoch 0, 1, 2, ...
-# They raise ValueError if the number of steps is not positive.
 
 def step_decay(step, every, factor=0.1):
     """Return factor^(step // every): a drop after so many steps."""
-    require(every > 0, f"every must be greater than 0, got {every}")
     return factor ** (step // every)
 
 
 def cosine_decay(step, steps):
     """Return (1 + cos(pi step / steps)) / 2: from 1 to 0, and then 0."""
-    require(steps > 0, f"steps must be greater than 0, got {steps}")
     return 0.5 * (1 + math.cos(math.pi * min(step / steps, 1)))
 
 
 def warmup(step, steps):
     """Return (step + 1) / steps, at most 1: a rise over so many steps."""
-    require(steps > 0, f"steps must be greater than 0, got {steps}")
     return min((step + 1) / steps, 1)
 
 
 def batches(*arrays, size, shuffle=False):
     """Yield tuples of `size` rows of each array; the last may be smaller.
 
-    With shuffle, they come in a random order, a new one for every call; row i
-    of one array stays with row i of the others.  Loop with `for x.value,
+    With shuffle in a new random order for every call.  Loop with `for x.value,
     labels.value in batches(...)`: x in place of x.value would be a new name.
-
     Raises ValueError if the arrays differ in length, or size is less than 1.
     """
+    arrays = [np.asarray(array) for array in arrays]
+    require(all(array.ndim for array in arrays), "batches are of arrays, or of lists of numbers")
     lengths = [len(array) for array in arrays]
     require(len(set(lengths)) == 1, f"arrays differ in length: {lengths}")
-    require(size >= 1, f"a batch needs at least one row, got size {size}")
+    require(isinstance(size, numbers.Integral) and size >= 1, f"a batch needs a whole number of "
+            f"rows, at least one, got size {size}")
     rows = lengths[0]
     if shuffle:
         order = rng.permutation(rows)
@@ -1372,8 +1330,126 @@ def batches(*arrays, size, shuffle=False):
 
 
 # =============================================================================
-# 6  Tools: in the folder edf_tools, each read when it is called first
+# 6  Tools
 # =============================================================================
+
+# What sections 1 and 2 build and run components with.
+
+def prepare(kind):
+    """Note {name in f: default}, and whether there is a *xs, for bind.
+
+    Raises TypeError if f has an argument that a component cannot have.
+    """
+    method = kind.f if kind.__init__ is Component.__init__ else kind.__init__
+    kind.__signature__ = inspect.signature(method.__get__(0))   # for help()
+    kind.defaults, kind.many = {}, False
+    for name, argument in inspect.signature(kind.f.__get__(0)).parameters.items():
+        if hasattr(Component, name):
+            raise TypeError(f"{kind.__name__}: an input needs another name than {name}, which "
+                            "every component has")
+        if argument.kind in (argument.KEYWORD_ONLY, argument.VAR_KEYWORD):
+            raise TypeError(f"{kind.__name__}: f cannot take {argument}, which has no place: put "
+                            "an option before any *, or keep it on self in an __init__ of your own")
+        if argument.kind is argument.VAR_POSITIONAL:
+            kind.many = True
+        else:
+            kind.defaults[name] = argument.default
+
+
+def bind(component, args, options):
+    """Return {name: argument} in the order of f; those of *xs are x0, x1, ...
+
+    Raises TypeError if f would not take them, if an input is no component of
+    this graph (nor a number, as an operand), or if an option is one.
+    """
+    kind = type(component)
+    names = kind.defaults if not kind.many else [
+        *kind.defaults, *(f"x{i}" for i in range(len(args) - len(kind.defaults)))]
+    given = dict(zip(names, args))
+    if options or len(args) != len(names):
+        require_call(kind, args, options)
+        given = kind.defaults | given | options
+    require_arguments(kind, given)
+    return given
+
+
+def identify(component):
+    """Note which line builds a component; name it, and inputs without a name.
+
+    Raises TypeError if its __init__ has not come to that of Component.
+    """
+    if "arguments" not in vars(component):
+        raise TypeError(f"__init__ of {type(component).__name__} must call super().__init__")
+    component.number = len(components)
+    frame = sys._getframe(2)
+    while frame.f_globals is globals():
+        frame = frame.f_back
+    component.built = frame.f_code.co_filename, frame.f_lineno
+    if component.arguments:
+        component.name = label(component)
+    for name, x in component.arguments.items():
+        if x is not None and not x.arguments:
+            x.name = x.name or f"{component.name}.{name}"
+            if not x.needs_grad and hasattr(component, "d" + name):
+                x.real_for = component.name             # see require_data
+
+
+def take_back(start):
+    """Remove all from components[start] on: it was built for one that failed."""
+    del components[start:]
+    params[:] = [param for param in params if param in components]
+
+
+def as_real(result, shape=None):
+    """Return the result of a formula as `dtype`: a constant may be float64.
+
+    Raises TypeError if it is no real numbers, ValueError for another shape.
+    """
+    array = np.asarray(result, dtype)       # it itself, if it is of this type
+    if array is not result and np.asarray(result).dtype.kind not in "fiub":
+        got = f"{np.asarray(result).dtype}, not real numbers"
+        got = "None: is its return missing?" if result is None else got
+        raise TypeError(f"the formula returned {got}")
+    if shape is not None and array.shape != shape:
+        raise ValueError(f"the gradient has shape {array.shape}, but the value has shape {shape}")
+    return array
+
+
+def label(component):
+    """Return its name, or "Affine[3]" for the Affine that is components[3]."""
+    return component.name or f"{type(component).__name__}[{component.number}]"
+
+
+def describe(component):
+    """Return "Param w1 (4, 2)", or "Affine(x (3, 4), w (4, 2), b (2,))"."""
+    def shape(node):
+        return "(no value yet)" if node._value is None else np.shape(node._value)
+
+    parts = [f"{name} {reprlib.repr(getattr(component, name)) if x is None else shape(x)}"
+             for name, x in component.arguments.items()]
+    kind, name = type(component).__name__, f"{component.name} " if component.name else ""
+    return f"{kind}({', '.join(parts)})" if parts else f"{kind} {name}{shape(component)}"
+
+
+def ancestors(node):
+    """Return all components that a node depends on, and itself, in their order."""
+    found = {node}
+    for component in reversed(components[:node.number + 1]):
+        if component in found:
+            found.update(component.inputs)
+    return sorted(found, key=lambda component: component.number)
+
+
+# What looks at a graph: in the folder edf_tools, each file read when it is needed.
+
+def tool(name):
+    """Return the module edf_tools.<name>; ImportError says if it is missing."""
+    try:
+        return importlib.import_module(f"edf_tools.{name}")
+    except ModuleNotFoundError:
+        raise ImportError(f"edf_tools/{name}.py is missing: put the folder edf_tools beside "
+                          "edf.py") from None
+
 
 def check_gradients(loss, *nodes, entries=1000, tolerance=1e-6):
     """Compare what backward(loss) gives with differences of values.
@@ -1386,22 +1462,12 @@ def check_gradients(loss, *nodes, entries=1000, tolerance=1e-6):
 
 
 def debugging():
-    """Stop at the first nan or infinity, and at what writes into values:
-
-        with edf.debugging():
-            edf.forward()
-            edf.backward(loss)
-
-    See edf_tools/check.py.
-    """
+    """Stop at the first nan or infinity within `with edf.debugging():`."""
     return tool("check").debugging()
 
 
 def draw(loss=None, values=False):
-    """Return a picture of the graph, or of what leads to the loss.
-
-    With values, of the numbers too.  See edf_tools/view.py.
-    """
+    """Return a picture of what leads to the loss, or of the whole graph."""
     return tool("view").draw(loss, values)
 
 
@@ -1411,40 +1477,18 @@ def summary():
 
 
 def profile(loss, steps=100):
-    """Run the graph so many times; return a table of the times, in microseconds.
-
-    See edf_tools/timing.py.
-    """
+    """Return a table of the time of each component, in microseconds a step."""
     return tool("timing").profile(loss, steps)
 
 
 def save(path, optimiser=None):
-    """Write every Param, by its name, and the statistics of BatchNorm.
-
-    With an optimiser also all that training needs to go on bit for bit.
-    See edf_tools/saving.py.
-    """
+    """Write all Params by name, the statistics of BatchNorm, and an optimiser."""
     tool("saving").save(path, optimiser)
 
 
 def load(path, optimiser=None):
-    """Set every Param, and the statistics of BatchNorm, to what save() wrote.
-
-    Raises ValueError, before anything is changed, for another graph or a
-    damaged file.  See edf_tools/saving.py.
-    """
+    """Put back what save() wrote; ValueError for another graph, a damaged file."""
     tool("saving").load(path, optimiser)
-
-
-def tool(name):
-    """Return the module edf_tools.<name>; ImportError says if it is missing."""
-    try:
-        return importlib.import_module(f"edf_tools.{name}")
-    except ModuleNotFoundError as error:
-        if error.name not in ("edf_tools", f"edf_tools.{name}"):
-            raise
-        raise ImportError(f"edf_tools/{name}.py is missing: put the folder "
-                          "edf_tools beside edf.py") from None
 
 
 # =============================================================================
@@ -1457,109 +1501,66 @@ def require(condition, rule):
         raise ValueError(rule)
 
 
-# When a component is built.
-
-def call_signature(kind):
-    """Return how a component is built, as help() shows it."""
-    method = kind.f if kind.__init__ is Component.__init__ else kind.__init__
-    return inspect.signature(method.__get__(0))         # without self
+REQUIRED = inspect.Parameter.empty      # the default of what has none
 
 
-def require_signature(kind):
-    """Raise TypeError if f has an argument that a component cannot have."""
-    for name, argument in inspect.signature(kind.f.__get__(0)).parameters.items():
-        if hasattr(Component, name):
-            raise TypeError(f"{kind.__name__}: an input needs another name "
-                            f"than {name}, which every component has")
-        if argument.kind in (argument.KEYWORD_ONLY, argument.VAR_KEYWORD):
-            raise TypeError(f"{kind.__name__}: f cannot take {argument}, which "
-                            "has no place: put an option before any *, or keep "
-                            "it on self in an __init__ of your own")
+def require_call(kind, args, options):
+    """Raise TypeError, in Python's words, if f would not take these arguments."""
+    signature = inspect.signature(kind.f.__get__(0))
+    try:
+        signature.bind(*args, **options)
+    except TypeError as error:
+        raise TypeError(f"{kind.__name__}{signature}: {error}") from None
 
 
-def bind(component, args, options):
-    """Return {name: argument} in the order of f; those of *xs are x0, x1, ...
-
-    Raises TypeError if f would not take them, if an input is no component of
-    this graph (nor a number, as an operand), or if an option is one.
-    """
-    kind = type(component)
-    if "defaults" not in vars(kind):        # {name: default, or missing}, and is there a *xs?
-        parameters = inspect.signature(kind.f.__get__(0)).parameters.values()
-        kind.many = any(p.kind is p.VAR_POSITIONAL for p in parameters)
-        kind.defaults = {p.name: p.default for p in parameters if p.kind is not p.VAR_POSITIONAL}
-    defaults = kind.defaults
-    names = [*defaults, *(f"x{i}" for i in range(len(args) - len(defaults)) if kind.many)]
-    given = defaults | dict(zip(names, args)) | options
-    if not (len(args) <= len(names) == len(given)
-            and options.keys().isdisjoint(names[:len(args)])
-            and all(x is not inspect.Parameter.empty for x in given.values())):
-        signature = inspect.signature(kind.f.__get__(0))
-        try:
-            signature.bind(*args, **options)
-        except TypeError as error:
-            raise TypeError(f"{kind.__name__}{signature}: {error}") from None
-    operands = any(isinstance(x, Component) for x in given.values())
+def require_arguments(kind, given):
+    """Raise TypeError for what is no input, or no option, where f has one."""
     for name, x in given.items():
-        number = operands and name in defaults and isinstance(x, numbers.Real)
-        if (isinstance(x, (Component, np.ndarray)) or name not in defaults
-                or not number and hasattr(kind, "d" + name)):
-            require_member(x, name, kind.__name__)
-            if defaults.get(name, inspect.Parameter.empty) is not inspect.Parameter.empty:
-                raise TypeError(f"{name} of {kind.__name__} is an option: it "
-                                "takes no component")
-    return given
+        default = kind.defaults.get(name, REQUIRED)
+        if isinstance(x, Component):
+            require_member(x, name, kind)
+            if default is not REQUIRED:
+                raise TypeError(f"{name} of {kind.__name__} is an option: it takes no component")
+        elif name not in kind.defaults or isinstance(x, np.ndarray) or hasattr(kind, "d" + name):
+            operands = isinstance(x, numbers.Real) and [*map(type, map(type, given.values()))]
+            if not (operands and Joining in operands and name in kind.defaults):
+                require_member(x, name, kind)
+        elif any(isinstance(part, Component) for part in parts(x)):
+            raise TypeError(f"{name} of {kind.__name__} is an option, which cannot hold "
+                            "components: pass each as an input (in place of x[rows, labels] write "
+                            "edf.Select(x, labels))")
 
 
-def identify(component):
-    """Note which line builds a component; name it, and inputs without a name.
-
-    Raises TypeError if its __init__ has not come to that of Component.
-    """
-    if "arguments" not in vars(component):
-        raise TypeError(f"__init__ of {type(component).__name__} must call "
-                        "super().__init__")
-    frame = sys._getframe(2)
-    while frame.f_globals.get("__name__") == __name__:
-        frame = frame.f_back
-    component.built = frame.f_code.co_filename, frame.f_lineno
-    if component.arguments:
-        component.name = label(component)
-    for name, x in component.arguments.items():
-        if x is not None and not x.inputs:
-            x.name = x.name or f"{component.name}.{name}"
-            if hasattr(component, "d" + name):
-                x.real_for = component.name             # see require_data
+def parts(x):
+    """Return what a container or a slice holds, or x itself."""
+    return (x.values() if isinstance(x, dict) else x if isinstance(x, (list, tuple, set)) else
+            (x.start, x.stop, x.step) if isinstance(x, slice) else (x,))
 
 
-def take_back(start):
-    """Remove all from components[start] on: it was built for one that failed."""
-    params[:] = [param for param in params if param not in components[start:]
-                 and param.number is not None]
-    del components[start:]
-
-
-def require_member(node, role, of=None):
+def require_member(node, role, kind=None):
     """Raise TypeError unless node is a component of the current graph."""
-    if isinstance(node, Component) and components[node.number:node.number + 1] == [node]:
-        return
-    role = f"{role} of {of}" if of else role
-    if isinstance(node, Component):
-        raise TypeError(f"{role} was built before clear() and belongs to the "
-                        f"graph of that time: build {node} again")
+    try:
+        if components[node.number] is node:
+            return
+        raise IndexError
+    except (AttributeError, IndexError, TypeError):
+        role = f"{role} of {kind.__name__}" if kind else role
+    if hasattr(node, "needs_grad") and not isinstance(node, type):
+        raise TypeError(f"{role} was built before clear() or a reload of edf, for the graph of "
+                        f"that time: build {node} again")
     got = (f"the class {node.__name__}" if isinstance(node, type) else
            f"of type {type(node).__name__}")
-    raise TypeError(f"{role} must be a component, not {got}: if it is the value "
-                    "of a component pass that, else wrap it: edf.Param(array) "
-                    "if it is learned, edf.Input(array) if it is data")
+    raise TypeError(f"{role} must be a component, not {got}: if it is the value of a component "
+                    "pass that, else wrap it: edf.Param(array) if it is learned, edf.Input(array) "
+                    "if it is data")
 
-
-# When the graph is run.
 
 def require_graph():
-    """Raise TypeError if there is no component."""
+    """Raise TypeError if there is no component, or numbers are of no type for it."""
     if not components:
         raise TypeError("the graph is empty: build it again after clear()")
+    if dtype not in (np.float32, np.float64):
+        raise TypeError(f"edf.dtype is np.float32 or np.float64, not {dtype!r}")
 
 
 def require_loss(loss):
@@ -1572,27 +1573,47 @@ def require_loss(loss):
         raise ValueError(f"{loss} is an empty array, which has no mean")
     if not loss.needs_grad:
         require_inputs(ancestors(loss))
-        raise TypeError(f"{loss} depends on no Param: make a Param of what you "
-                        "want the gradient of")
+        raise TypeError(f"{loss} depends on no Param: make a Param of what you want the gradient "
+                        "of")
     if forward in pending:
-        raise TypeError("the last forward() did not come to its end: call it "
-                        "again before backward(loss)")
+        raise TypeError("the last forward() did not come to its end: call it again before "
+                        "backward(loss)")
     for component in ancestors(loss) if pending else ():
         if component in pending:
-            raise TypeError(f"{component} has changed since the last forward(): "
-                            "call it again before backward(loss)")
+            raise TypeError(f"{component} has changed since the last forward(): call it again "
+                            "before backward(loss)")
+
+
+def require_step(optimiser):
+    """Raise TypeError if gradients are partial, or memories of a cleared graph."""
+    if backward in pending:
+        raise TypeError("the last backward(loss) did not come to its end: call forward() and "
+                        "backward(loss) before step()")
+    if optimiser.memory.keys().isdisjoint(params):
+        if any(optimiser.memory.values()):
+            raise TypeError(f"this {type(optimiser).__name__} remembers Params that clear() took "
+                            "away: make a new one, or clear(keep_params=True)")
+        optimiser.memory.clear()
+
+
+def require_setting(optimiser, name, value):
+    """Raise ValueError for a setting that would ruin the parameters."""
+    if name in ("lr", "weight_decay", "eps", "momentum", "alpha", "betas"):
+        most = math.inf if name in ("lr", "weight_decay", "eps") else 1
+        values = value if name == "betas" and len(value) == 2 else [value]
+        require(all(isinstance(x, numbers.Real) and 0 <= x < most for x in values),
+                f"{name} of {type(optimiser).__name__} must be from 0 to below {most}, got "
+                f"{reprlib.repr(value)}")
 
 
 def require_gradients():
     """Raise TypeError if a component has kept gradients from a Param."""
-    if any(param.grad is None for param in params):
+    if any([param._grad is None for param in params]):
         reached = [component for component in components if component.grad is not None]
         for component in reached:
             if any(x.needs_grad and x.grad is None for x in component.inputs):
-                raise noted(TypeError(
-                    "no gradient was added to an input: call its add_grad (or "
-                    "set self.needs_grad = False in __init__, if none is to "
-                    "pass)"), component, "backward")
+                refuse(component, "backward", "no gradient was added to an input: call its "
+                       "add_grad (or set self.needs_grad = False in __init__, if none is to pass)")
         require_inputs(reached)
 
 
@@ -1601,71 +1622,37 @@ def require_inputs(nodes):
     for component in nodes:
         kind, seen = type(component), dict(vars(component), arguments=None)
         for method in (kind.f, kind.forward) if kind.__module__ != __name__ else ():
-            used = inspect.getclosurevars(method)
-            seen |= used.nonlocals | used.globals
+            known = method.__globals__ | inspect.getclosurevars(method).nonlocals
+            seen |= {i.argval: known.get(i.argval) for i in dis.get_instructions(method)
+                     if i.opname in ("LOAD_GLOBAL", "LOAD_DEREF")}
         for name, x in seen.items():
-            held = x.values() if isinstance(x, dict) else x if isinstance(x, (list, tuple)) else [x]
-            if any(isinstance(x, Component) and x.needs_grad and x.grad is None for x in held):
-                raise noted(TypeError(
-                    f"{name} is no input of {kind.__name__}, so it would not be "
-                    "learned: pass it to super().__init__"), component, "__init__")
-
-
-def ancestors(node):
-    """Return all components that a node depends on, and itself, in their order."""
-    found = {node}
-    for component in reversed(components[:node.number + 1]):
-        if component in found:
-            found.update(component.inputs)
-    return sorted(found, key=lambda component: component.number)
+            if any(isinstance(x, Component) and x.needs_grad and x.grad is None for x in parts(x)):
+                refuse(component, "__init__", f"{name} is no input of {kind.__name__}, so it would "
+                       "not be learned: pass it to super().__init__")
 
 
 def derivative(component, name):
     """Return the method d<name>; NotImplementedError if there is none."""
-    if component.grad is None:
-        raise TypeError(f"{component} has no gradient yet: call edf.backward(loss)"
-                        ", which calls backward() of every component")
+    if component._grad is None:
+        raise TypeError(f"{component} has no gradient yet: call edf.backward(loss), which calls "
+                        "backward() of every component")
     method = getattr(component, "d" + name, None)
     if method is None:
-        raise NotImplementedError(f"{type(component).__name__} has to define "
-                                  f"d{name}, because {name} depends on a Param")
+        raise NotImplementedError(f"{type(component).__name__} has to define d{name}, because "
+                                  f"{name} depends on a Param")
     return method
-
-
-# What arrays may hold.
-
-def as_real(result, shape=None):
-    """Return the result of a formula as `dtype`: a constant may be float64.
-
-    Raises TypeError if it is no real numbers, ValueError for another shape.
-    """
-    array = np.asarray(result, dtype)       # it itself, if it is of this type
-    if array is not result and np.asarray(result).dtype.kind not in "fiub":
-        got = ("None: is its return missing?" if result is None else
-               f"{np.asarray(result).dtype}, not real numbers")
-        raise TypeError(f"the formula returned {got}")
-    if shape is not None and array.shape != shape:
-        raise ValueError(f"the gradient has shape {array.shape}, but the value "
-                         f"has shape {shape}")
-    return array
 
 
 def as_numbers(value, owner):
     """Return an array of numbers, real ones as `dtype`; else raise ValueError."""
     array, hint = np.asarray(value), ""
+    require(not np.ma.isMaskedArray(value), f"{owner} takes no masked array: fill it, .filled(0)")
     if array.dtype.kind not in "fiu":
-        hint = (": convert with .astype(float) (a mask may also be a key, "
-                "x[mask])")
+        hint = (": convert with .astype(float) (a mask may also be a key, x[mask])")
     if hint or array.size == 0:
-        raise ValueError(f"{owner} takes numbers, and at least one{hint}; got "
-                         f"{array.dtype} of shape {array.shape}")
-    return array.astype(dtype, copy=False) if array.dtype.kind == "f" else array
-
-
-def require_same_shape(old, new):
-    """Raise ValueError if a Param would change its shape."""
-    require(old is None or new.shape == old.shape, f"a Param of shape "
-            f"{np.shape(old)} cannot take shape {new.shape}")
+        raise ValueError(f"{owner} takes numbers, and at least one{hint}; got {array.dtype} of "
+                         f"shape {array.shape}")
+    return array.astype(dtype if array.dtype.kind == "f" else int, copy=False)
 
 
 def require_data(node):
@@ -1673,18 +1660,18 @@ def require_data(node):
     if node.value is None:
         raise TypeError("an Input has no value: set .value before forward()")
     if node.value.dtype.kind != "f" and hasattr(node, "real_for"):
-        raise ValueError(f"an Input holds integers, but {node.real_for} takes "
-                         "real numbers: divide images by 255, or convert with "
-                         ".astype(float) (or are these the labels?)")
+        raise ValueError(f"an Input holds integers, but {node.real_for} takes real numbers: divide "
+                         "images by 255, or convert with .astype(float) (or are these the labels?)")
 
 
 def require_labels(labels, scores):
     """Raise ValueError unless labels (B,) are in 0..K-1 for scores (B, K)."""
+    require(np.ndim(scores) < 3, f"scores {np.shape(scores)} must be a matrix: write edf.Reshape("
+            "scores, (-1, K)) for K classes, and labels.reshape(-1)")
     if np.ndim(scores) != 2 or np.shape(labels) != scores.shape[:1]:
-        raise ValueError("labels must be one class number for each row of "
-                         f"{np.shape(scores)}, got shape {np.shape(labels)}: "
-                         "set both to the same batch, flatten a column by "
-                         "[:, 0], or one-hot rows by .argmax(axis=1)")
+        raise ValueError(f"labels must be one class number for each row of {np.shape(scores)}, got "
+                         f"shape {np.shape(labels)}: set both to the same batch, flatten a column "
+                         "by [:, 0], or one-hot rows by .argmax(axis=1)")
     require_index(labels, scores.shape[1], "labels must be class numbers")
 
 
@@ -1692,39 +1679,41 @@ def require_index(index, count, rule):
     """Raise ValueError unless all of an array are integers in 0..count-1."""
     index = np.asarray(index)
     if index.dtype.kind not in "iu":
-        raise ValueError(f"{rule} of integer type, got {index.dtype}: convert "
-                         "with .astype(int)")
+        raise ValueError(f"{rule} of integer type, got {index.dtype}: convert with .astype(int)")
     if index.min() < 0 or index.max() >= count:
-        raise ValueError(f"{rule} from 0 to {count - 1}, got numbers from "
-                         f"{index.min()} to {index.max()}")
+        raise ValueError(f"{rule} from 0 to {count - 1}, got numbers from {index.min()} to "
+                         f"{index.max()}")
 
 
 def require_probabilities(p):
     """Raise ValueError unless -log p is finite, and p no score."""
-    require((p >= np.finfo(dtype).tiny).all(), "a right class has probability "
-            "0, nearly 0 or nan: use SoftmaxCrossEntropy")
-    require((p < 1.001).all(), "a probability is greater than 1: if these are "
-            "scores use SoftmaxCrossEntropy")
+    for right, got in ((p >= np.finfo(dtype).tiny).all(), "0, nearly 0 or nan"), (
+            (p < 1.001).all(), "more than 1, as scores may be"):
+        require(right, f"a right class has probability {got}: use SoftmaxCrossEntropy")
 
 
-# Where an error is from.
-
-def explain(error, component):
-    """Add to an error from forward or backward of a component where it arose."""
-    where = ""
-    for frame, _ in traceback.walk_tb(error.__traceback__):
-        if frame.f_locals.get("self") is component:     # the innermost of its methods
-            code = frame.f_code
-            where = ("f" if code is Component.forward.__code__ else
-                     "d" + frame.f_locals["name"] if code is Component.backward.__code__ else
-                     code.co_name if getattr(component, code.co_name, None) else where)
-    noted(error, component, where)
-
-
-def noted(error, component, method):
-    """Return the error, with facts in a note."""
+def explain(error, component, method=""):
+    """Add to an error where it arose: by default in forward or backward."""
+    if not isinstance(component, Component):
+        error.add_note(f"edf.components holds {component!r}, which is no component of edf")
+        return
+    own = ["f", "forward", "backward", *("d" + name for name in component.arguments)]
+    for frame, _ in traceback.walk_tb(error.__traceback__):     # to the innermost of its methods
+        code = frame.f_code
+        if code.co_varnames[:1] == ("self",) and frame.f_locals["self"] is component:
+            method = ("f" if code is Component.forward.__code__ else
+                      "d" + frame.f_locals["name"] if code is Component.backward.__code__ else
+                      code.co_name if code.co_name in own else method)
     error.add_note(facts(component, method, error))
-    return error
+
+
+def refuse(component, method, words):
+    """Raise TypeError(words) for what a method of a component does."""
+    try:
+        raise TypeError(words)
+    except TypeError as error:
+        explain(error, component, method)
+        raise
 
 
 def facts(component, method, error):
@@ -1739,35 +1728,22 @@ def facts(component, method, error):
     return f"in {method} of {component}\n{why}built at line {line} of {file}: {source}"
 
 
-def label(component):
-    """Return its name, or "Affine[3]" for the Affine that is components[3]."""
-    return component.name or f"{type(component).__name__}[{component.number}]"
+def refusing(words):
+    """Return a method that raises TypeError: Python or NumPy would misread a component."""
+    def method(component, *args, **options):
+        raise TypeError(f"{component} {words}")
+    return method
 
 
-def describe(component):
-    """Return "Param w1 (4, 2)", or "Affine(x (3, 4), w (4, 2), b (2,))"."""
-    def show(node):
-        return "(no value yet)" if node.value is None else np.shape(node.value)
+Component.__repr__ = describe
+Component.__bool__ = refusing("is a component, neither true nor false: write `is not None`, or "
+                              "use its .value")
+Component.__array__ = refusing("is a component, not an array: NumPy takes its .value, and edf has "
+                               "functions of its own")
+Component.__reduce_ex__ = refusing("cannot be copied, as it is part of a graph: keep its numbers, "
+                                   "kept = edf.save(), and put them back, edf.load(kept)")
+Component.__init_subclass__ = classmethod(prepare)
+[prepare(kind) for kind in [*globals().values()] if isinstance(kind, Joining)]
 
-    kind = type(component).__name__
-    if not component.arguments:
-        name = f"{component.name} " if component.name else ""
-        return f"{kind} {name}{show(component)}"
-    shown = [f"{name} {getattr(component, name)!r}" if x is None
-             else f"{name} {show(x)}" for name, x in component.arguments.items()]
-    return f"{kind}({', '.join(shown)})"
-
-
-def no_truth(component):
-    """Raise TypeError: Python asks whether a component is true."""
-    raise TypeError(f"{component} is a component, not a number: use its .value")
-
-
-def no_array(component, *args, **options):
-    """Raise TypeError: NumPy asks for an array in place of a component."""
-    raise TypeError(f"{component} is a component, not an array: NumPy takes "
-                    "its .value, and edf has functions of its own")
-
-
-Component.__init_subclass__ = classmethod(require_signature)
-Component.__repr__, Component.__bool__, Component.__array__ = describe, no_truth, no_array
+if __name__ == "__main__":
+    print(__doc__)

@@ -8,13 +8,16 @@ Images are float32 (N, 28, 28) from 0 (paper) to 1 (ink), labels int64 (N,).
 """
 
 import gzip
+import hashlib
 import math
 import os
+import pkgutil
 import ssl
 import time
 import warnings
 import zlib
 from collections import namedtuple
+from contextlib import suppress
 from functools import cache
 from http.client import HTTPException
 from pathlib import Path
@@ -26,19 +29,24 @@ MIRRORS = (
     "https://ossci-datasets.s3.amazonaws.com/mnist/",
     "https://storage.googleapis.com/cvdf-datasets/mnist/",
 )
-FILES = {       # the number of bytes, and their SHA-256
+FILES = {       # the number of bytes, their SHA-256, and that of the numbers in the file
     "train-images-idx3-ubyte.gz": (
-        9_912_422, "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609"),
+        9_912_422, "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609",
+        "741c988805d008ac6e4c904b69001ba184c24b2c540a4ef403f4c71b676cf757"),
     "train-labels-idx1-ubyte.gz": (
-        28_881, "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c"),
+        28_881, "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c",
+        "1feba77c54802fa5339a11837ea4b2866434b83314ec45192930f1df69120c13"),
     "t10k-images-idx3-ubyte.gz": (
-        1_648_877, "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6"),
+        1_648_877, "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6",
+        "6d87418db22cc8025d05968bec9bd5c3932904b23485740db143a061a2c9d161"),
     "t10k-labels-idx1-ubyte.gz": (
-        4_542, "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6"),
+        4_542, "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6",
+        "ddeff807876a9661a1110d45c266c86239a3a1b7d37da0c3716a7a683c852ff5"),
 }
 PREFIX = {"training": "train", "testing": "t10k"}
 TIMEOUT = 20        # seconds that a mirror may stay silent
 LIMIT = 600         # seconds that it may take for a file
+PROGRESS = 5        # seconds from one line about it to the next
 
 Dataset = namedtuple("Dataset", "name train_images train_labels test_images test_labels")
 
@@ -51,16 +59,17 @@ def load(source="auto"):
     """Return a Dataset: name, train_images, train_labels, test_images, test_labels.
 
     source is "mnist", "digits", or "auto": MNIST if it can be had, else, after
-    a warning, the digits.  Print the name beside every figure.
+    a warning, the digits.  Print the name beside every figure.  It is "MNIST"
+    only if the files are, by SHA-256; files of the same form with other data,
+    such as Fashion-MNIST, are called "the files in <folder> (not MNIST)".
 
-    Raises what load_mnist raises, but for "auto" only if a file was found and
-    is bad.
+    Raises what load_mnist raises, but for "auto" not MNISTNotFound.
     """
     if source not in ("auto", "mnist", "digits"):
         raise ValueError(f'source must be "auto", "mnist" or "digits", got {source!r}')
     if source != "digits":
         try:
-            return Dataset("MNIST", *load_mnist("training"), *load_mnist("testing"))
+            return Dataset(*read_mnist())
         except MNISTNotFound as error:
             if source == "mnist":
                 raise
@@ -74,25 +83,37 @@ def load_mnist(section="training", path=None):
     """Return images and labels of MNIST: 60,000 for "training", 10,000 for "testing".
 
     The files, plain or gzipped, are looked for in the folder `path`, then in
-    the folder that the environment variable MNIST_DIR names, then in the
-    user's cache; and else downloaded into the cache and verified.
+    the folder that the environment variable MNIST_DIR names, and in raw and
+    MNIST/raw below each (torchvision's), then in the user's cache; what that
+    lacks is downloaded and verified.  The first folder with any of the four
+    files is the only one used: what it holds is checked for its form, and
+    load() says in the name whether it is MNIST.
 
-    Raises MNISTNotFound, with every place that was tried, if there are none,
-    and ValueError if a file was found and is not what it should be.
+    Raises MNISTNotFound, with every place that was tried, if there are none;
+    FileNotFoundError if that folder lacks a file; ValueError if one is bad, or
+    some are those of MNIST and some are not.
     """
-    prefix = prefix_of(section)
-    names = f"{prefix}-images-idx3-ubyte.gz", f"{prefix}-labels-idx1-ubyte.gz"
-    image_file, label_file = (find(name, path) for name in names)
-    images, labels = read_idx(image_file), read_idx(label_file)
-    if images.ndim != 3 or images.shape[1:] != (28, 28) or images.dtype != np.uint8:
-        raise ValueError(f"{image_file}: expected bytes of shape (N, 28, 28), "
-                         f"got {images.dtype} of shape {images.shape}")
-    if labels.shape != images.shape[:1] or labels.dtype != np.uint8:
-        raise ValueError(f"{label_file}: expected {len(images)} bytes, one label for each image "
-                         f"of {image_file}, got {labels.dtype} of shape {labels.shape}")
-    if labels.size and labels.max() > 9:
-        raise ValueError(f"{label_file}: expected labels from 0 to 9, got {labels.max()}")
-    return np.divide(images, 255, dtype=np.float32), labels.astype(np.int64)
+    return read_mnist(prefix_of(section), path)[1:]
+
+
+def read_mnist(prefix="", path=None):
+    """Return the name, then images and labels of each section whose files begin so."""
+    wanted = [name for name in FILES if name.startswith(prefix)]
+    files = find("MNIST", wanted, path, FILES, MIRRORS, ("", "raw", "MNIST/raw"))
+    arrays = [read_idx(file) for file in files]
+    for at in range(0, len(files), 2):
+        (image_file, label_file), (images, labels) = files[at:at + 2], arrays[at:at + 2]
+        if images.ndim != 3 or images.shape[1:] != (28, 28) or images.dtype != np.uint8:
+            raise ValueError(f"{image_file}: expected bytes of shape (N, 28, 28), "
+                             f"got {images.dtype} of shape {images.shape}")
+        if labels.shape != images.shape[:1] or labels.dtype != np.uint8:
+            raise ValueError(f"{label_file}: expected {len(images)} bytes, one label for each "
+                             f"image of {image_file}, got {labels.dtype} of shape {labels.shape}")
+        if labels.size and labels.max() > 9:
+            raise ValueError(f"{label_file}: expected labels from 0 to 9, got {labels.max()}")
+    return name_of("MNIST", files, arrays, [FILES[name][2] for name in wanted]), *(
+        array.astype(np.int64) if array.ndim == 1 else np.divide(array, 255, dtype=np.float32)
+        for array in arrays)
 
 
 def load_digits(section="training"):
@@ -105,11 +126,11 @@ def load_digits(section="training"):
     file, in which the forms of one writer follow each other.
     """
     prefix_of(section)
-    here = Path(__file__).resolve()
-    file = here.with_name("data") / "digits.csv.gz"             # in the repository
-    if not file.exists():
-        file = here.with_name("edf_data") / "digits.csv.gz"     # installed by pip
-    table = np.loadtxt(file, delimiter=",", dtype=np.float32)       # (1797, 65)
+    for folder in "edf_data", "data":           # installed by pip, or in the repository
+        with suppress(OSError):                 # beside this file, in a zip too
+            content = pkgutil.get_data(__name__, f"{folder}/digits.csv.gz")
+    lines = gzip.decompress(content).decode().splitlines()
+    table = np.loadtxt(lines, delimiter=",", dtype=np.float32)      # (1797, 65)
     rows = slice(0, 1397) if section == "training" else slice(1397, None)
     small, labels = table[rows, :64].reshape(-1, 8, 8) / 16, table[rows, 64]
     return np.stack([centred(image) for image in stretched(small)]), labels.astype(np.int64)
@@ -157,74 +178,115 @@ def read_idx(path):
     return array.astype(dtype.newbyteorder("="), copy=False)
 
 
-def find(name, path=None):
-    """Return where a file of MNIST is, downloading it if it is nowhere.
+def find(data, wanted, path, files, mirrors, below=("",)):
+    """Return the paths of the wanted files of a data set, all from one place.
 
-    Raises MNISTNotFound, with every place that was tried, if that fails too.
+    Its name, files, mirrors, and the folders in which they may lie below that
+    of the user, are those of the data set.  Raises FileNotFoundError if the
+    first folder that holds any file lacks a wanted one, and MNISTNotFound, with
+    every place that was tried, if none holds any and downloading fails.
     """
     tried = []
-    for role, folder in ("path", path), ("MNIST_DIR", os.environ.get("MNIST_DIR")):
-        if folder:
-            folder = Path(os.path.expanduser(folder))
-            for file in folder / name, folder / name.removesuffix(".gz"):
-                if file.is_file():
-                    return file
-            tried.append(f"{folder} ({role}): no such file in it")
+    variable = data.replace("-", "") + "_DIR"
+    for role, top in ("path", path), (variable, os.environ.get(variable)):
+        if not top:
+            continue
+        top = Path(os.path.expanduser(top))
+        for folder in (top / name for name in below):
+            if found := files_in(folder, files):
+                if missing := [name for name in wanted if name not in found]:
+                    raise FileNotFoundError(
+                        f"{folder} ({role}): has {', '.join(file.name for file in found.values())}"
+                        f", but not {', '.join(missing)}, nor the same without .gz; "
+                        f"all files of {data} have to be in one folder")
+                return [found[name] for name in wanted]
+        tried.append(f"{top} ({role}): "
+                     + (f"no file of {data} in it" if top.is_dir() else "not a folder"))
     try:
-        if file := download(name, tried):
-            return file
+        return [download(name, *files[name][:2], mirrors) for name in wanted]
     except ImportError:
         tried.append("downloading: needs the package pooch (pip install pooch)")
+    except OSError as error:
+        tried.append(str(error))
     raise MNISTNotFound(
-        f"{name} was not found:\n  " + "\n  ".join(tried) + "\nThree ways out:\n"
-        f"  1. put the files {', '.join(FILES)} into a folder, and set the environment variable "
-        "MNIST_DIR to it;\n"
+        f"{data} was not found:\n  " + "\n  ".join(tried) + "\nThree ways out:\n"
+        f"  1. put the files {', '.join(files)} into a folder, and set the environment variable "
+        f"{variable} to it;\n"
         "  2. connect to the internet, so that they can be downloaded;\n"
         '  3. use the digits that come with EDF: load("digits") or load_digits().')
 
 
-def download(name, tried):
-    """Return where a file of MNIST is in the cache, downloading it if need be.
+def files_in(folder, names):
+    """Return {name: path} for the files of these names in a folder, as people have them.
 
-    The cache, and what came of each mirror, is added to the list `tried`; None
-    if all failed.
+    A name may be in capitals, have a dot for a hyphen, lack .gz, or be that of
+    a folder that holds the file.
+    """
+    def plain(name):
+        return name.lower().replace(".", "-").removesuffix("-gz")
+
+    names = {plain(name): name for name in names}
+    files = [file for file in folder.glob("*") if plain(file.name) in names]
+    files += [inner for file in files for inner in file.glob("*")
+              if plain(inner.name) == plain(file.name)]
+    # Of two copies the last, the gzipped one: gzip notices damage.
+    files.sort(key=lambda file: (file.suffix.lower() == ".gz", file))
+    return {names[plain(file.name)]: file for file in files if file.is_file()}
+
+
+def name_of(data, files, arrays, digests):
+    """Return the name of a data set if these are its arrays, by SHA-256, else one that says so.
+
+    Raises ValueError, with the files that are others, if only some are.
+    """
+    other = [str(file) for file, array, digest in zip(files, arrays, digests)
+             if hashlib.sha256(array).hexdigest() != digest]
+    if 0 < len(other) < len(files):
+        raise ValueError(f"{', '.join(other)}: damaged, or of another data set than the files "
+                         f"beside, which are {data} (by SHA-256): put one data set into one folder")
+    return f"the files in {os.path.commonpath(files)} (not {data})" if other else data
+
+
+def download(name, size, digest, mirrors):
+    """Return where a file is in the cache, downloading it if it is not there, or is wrong.
+
+    Raises OSError with what came of the cache and of each mirror, if all fail.
     """
     import pooch  # here, because only downloading needs it
 
     pooch.get_logger().setLevel("WARNING")
     folder = pooch.os_cache("edf")
-    size, digest = FILES[name]
-    tried.append(f"{folder} (cache): no such file in it, or a wrong one")
-
-    def fetch(url, file, _):
-        print(f"downloading {url}", flush=True)
-        receive(url, file, size)
-
-    for mirror in MIRRORS:
+    tried = [f"{folder} (cache): no {name} in it, or a wrong one"]
+    for mirror in mirrors:
         try:
             return Path(pooch.retrieve(mirror + name, "sha256:" + digest, name, folder,
-                                       downloader=fetch))
+                                       downloader=lambda url, file, _: receive(url, file, size)))
         except (OSError, ValueError, HTTPException, RuntimeError) as error:
             # RuntimeError: the folder is a link to itself, says Python before 3.13
             cause = " ".join(str(error).splitlines())
             if "does not match the known hash" in cause:
-                cause = "what came is not MNIST (wrong SHA-256)"
+                cause = "what came is not that file (wrong SHA-256)"
             tried.append(f"{mirror}: {cause}")
-    return None
+    raise OSError("\n  ".join(tried))
 
 
 def receive(url, path, size):
     """Write the first `size` bytes from an address to a file, as they come.
 
     What comes is not expanded, and neither memory nor disk takes more than
-    `size`, whatever a mirror sends.  Raises OSError (or HTTPException) if fewer
-    bytes come, if it is silent for TIMEOUT, or not done after LIMIT.
+    `size`, whatever a mirror sends.  Prints how many have come, now and then.
+    Raises OSError (or HTTPException) if fewer bytes come, if it is silent for
+    TIMEOUT, or not done after LIMIT.
     """
-    end = time.monotonic() + LIMIT
+    print(f"downloading {url}: {size:,} bytes", flush=True)
+    start = shown = time.monotonic()
     with opener().open(url, timeout=TIMEOUT) as body, open(path, "wb") as file:
         while (came := file.tell()) < size:
-            if time.monotonic() > end:
+            if (now := time.monotonic()) > start + LIMIT:
                 raise OSError(f"after {LIMIT} seconds only {came:,} of {size:,} bytes came")
+            if now > shown + PROGRESS:
+                print(f"  {came:,} of {size:,} bytes", flush=True)
+                shown = now
             part = body.read1(min(size - came, 1 << 16))    # what is there, if only one byte
             if not part:
                 raise OSError(f"only {came:,} of {size:,} bytes came")

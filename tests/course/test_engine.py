@@ -36,7 +36,7 @@ def test_it_trains_the_network_of_the_readme_to_the_same_figure_bit_for_bit():
                  lambda scores, labels: engine.SoftmaxCrossEntropy(scores=scores, labels=labels))
     sgd = edf.SGD(lr=0.1)
     for batch in edf.batches(images, labels, size=16, shuffle=True):
-        for x, answers, _, loss in theirs, mine:
+        for x, answers, *_ in theirs, mine:
             x.value, answers.value = batch
         edf.forward()
         edf.backward(theirs[3])

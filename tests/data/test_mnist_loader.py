@@ -2,32 +2,43 @@
 
 No test leaves this computer: the mirrors are a server on 127.0.0.1, and the
 user's cache is a folder of the test.  The files served are a tiny fake MNIST.
+What is marked as slow repeats what stands beside it, some hundred times.
 """
 
 import gzip
 import hashlib
+import io
+import itertools
+import math
+import multiprocessing
 import os
+import random
 import re
+import signal
 import socket
 import struct
 import sys
 import threading
 import tracemalloc
 import warnings
+import zlib
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from types import SimpleNamespace
 from urllib.parse import quote, unquote
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 import mnist_loader
 from mnist_loader import MNISTNotFound, load, load_digits, load_mnist, read_idx
 
 MNIST_DIR = os.environ.get("MNIST_DIR")         # as the user set it: `alone` unsets it
 DATA = Path(mnist_loader.__file__).with_name("data")
+REAL_FILES = mnist_loader.FILES
+MARGIN = 4 << 20            # bytes that reading may take besides the data
+slow = partial(pytest.param, marks=pytest.mark.slow)
 CODES = {"uint8": 8, "int8": 9, "int16": 11, "int32": 12, "float32": 13, "float64": 14}
 
 
@@ -51,13 +62,14 @@ IMAGES = {"train": RNG.integers(0, 256, (6, 28, 28), np.uint8),
           "t10k": RNG.integers(0, 256, (4, 28, 28), np.uint8)}
 LABELS = {"train": np.array([5, 0, 4, 1, 9, 2], np.uint8),
           "t10k": np.array([7, 2, 1, 0], np.uint8)}
-FILES = {}                                      # the fake MNIST: name -> content, gzipped
-for prefix in "train", "t10k":
-    FILES[f"{prefix}-images-idx3-ubyte.gz"] = zip_(idx(IMAGES[prefix]))
-    FILES[f"{prefix}-labels-idx1-ubyte.gz"] = zip_(idx(LABELS[prefix]))
-TABLE = {name: (len(content), hashlib.sha256(content).hexdigest())
-         for name, content in FILES.items()}
-TRAINING, TESTING = list(FILES)[:2], list(FILES)[2:]
+ARRAY_OF = {f"{section}-{kind}-ubyte.gz": arrays[section] for section in IMAGES
+            for kind, arrays in (("images-idx3", IMAGES), ("labels-idx1", LABELS))}
+FILES = {name: zip_(idx(array)) for name, array in ARRAY_OF.items()}    # the fake MNIST, gzipped
+OTHER = {name: zip_(idx(np.ones_like(array))) for name, array in ARRAY_OF.items()}  # other data
+TABLE = {name: (len(content), hashlib.sha256(content).hexdigest(),
+                hashlib.sha256(ARRAY_OF[name]).hexdigest()) for name, content in FILES.items()}
+NAMES = list(FILES)
+TRAINING, TESTING = NAMES[:2], NAMES[2:]
 
 
 def write(folder, files=FILES, zipped=True):
@@ -77,6 +89,19 @@ def is_fake(images, labels, prefix="train"):
     np.testing.assert_allclose(images, IMAGES[prefix] / 255, rtol=1e-6)
     np.testing.assert_array_equal(labels, LABELS[prefix])
     return True
+
+
+def peak_of(function, *args):
+    """Return what a function returns or which ValueError or OSError it raises, and its memory."""
+    tracemalloc.start()
+    try:
+        try:
+            result = function(*args)
+        except (ValueError, OSError) as error:
+            result = error
+        return result, tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
 
 
 @pytest.fixture(autouse=True)
@@ -211,14 +236,9 @@ def test_a_false_header_takes_no_memory(tmp_path, content):
     """Neither numbers that are announced and missing, nor those beyond, are made room for."""
     file = tmp_path / "a.idx"
     file.write_bytes(content)
-    tracemalloc.start()
-    try:
-        with pytest.raises(ValueError, match="its header announces"):
-            read_idx(file)
-        _, peak = tracemalloc.get_traced_memory()
-    finally:
-        tracemalloc.stop()
-    assert peak < 8 << 20
+    error, peak = peak_of(read_idx, file)
+    assert type(error) is ValueError and "its header announces" in str(error)
+    assert peak < MARGIN
 
 
 def test_a_missing_file_is_not_a_bad_file(tmp_path):
@@ -227,32 +247,178 @@ def test_a_missing_file_is_not_a_bad_file(tmp_path):
         read_idx(tmp_path / "nowhere.idx")
 
 
-SEEDS = [idx(np.arange(12, dtype=np.uint8).reshape(3, 4)), idx(np.ones((2, 2))),
-         idx(np.zeros((0, 3, 4), np.int16))]
-PLACE, BYTE = st.integers(0, 99), st.integers(0, 255)
-EDITS = st.lists(st.tuples(st.sampled_from(["flip", "insert", "delete"]), PLACE, BYTE),
-                 min_size=1, max_size=4)
+NUMBERS = {0x08: "B", 0x09: "b", 0x0B: "h", 0x0C: "i", 0x0D: "f", 0x0E: "d"}
 
 
-def mutated(content, edits):
+def inflated(content):
+    """Return what is in a gzip file, by RFC 1952, or None if anything is wrong with it.
+
+    As gzip does, it lets zeros follow, and ignores what says nothing of the
+    data: the time, the system, the flags without a meaning, the CRC of the
+    header.
+    """
+    result = b""
+    while content:
+        if len(content) < 10 or content[:3] != b"\x1f\x8b\x08":
+            return None
+        flags, content = content[3], content[10:]
+        if flags & 4:                                   # further fields, with their length
+            if len(content) < 2 or len(content) < 2 + struct.unpack("<H", content[:2])[0]:
+                return None
+            content = content[2 + struct.unpack("<H", content[:2])[0]:]
+        for flag in 8, 16:                              # the name, a comment
+            if flags & flag:
+                _, _, content = content.partition(b"\0")
+        if flags & 2:                                   # the CRC of the header
+            content = content[2:]
+        stream = zlib.decompressobj(-15)
+        try:
+            part = stream.decompress(content)
+        except zlib.error:
+            return None
+        end, content = stream.unused_data[:8], stream.unused_data[8:].lstrip(b"\0")
+        if not stream.eof or end != struct.pack("<2I", zlib.crc32(part), len(part)):
+            return None
+        result += part
+    return result
+
+
+def understood(content):
+    """Return the code, the shape and the numbers in an idx file, or None if it is none."""
+    if content[:2] == b"\x1f\x8b":
+        content = inflated(content)
+    if content is None or len(content) < 4 or content[:2] != b"\0\0" or content[2] not in NUMBERS:
+        return None
+    code, axes = content[2:4]
+    start = 4 + 4 * axes
+    if len(content) < start:
+        return None
+    shape = struct.unpack(f">{axes}I", content[4:start])
+    form = f">{math.prod(shape)}{NUMBERS[code]}" if math.prod(shape) < 1 << 20 else ">0B"
+    if struct.calcsize(form) != len(content) - start or math.prod(shape) >= 1 << 20:
+        return None
+    if math.prod(n for n in shape if n) >= 1 << 59 or axes > 32:    # no array has this shape
+        return None
+    return code, shape, struct.unpack(form, content[start:])
+
+
+def mutated(content, rng):
+    """Change a few bytes, most of them in the header or at the end."""
     content = bytearray(content)
-    for what, place, byte in edits:
-        at = slice(place % len(content), place % len(content) + (what != "insert"))
-        content[at] = b"" if what == "delete" else bytes([byte])
+    for _ in range(rng.choice([1, 1, 1, 2, 3, 5])):
+        size = len(content)
+        place = rng.choice([rng.randrange(24), rng.randrange(24), size - 1 - rng.randrange(10),
+                            rng.randrange(size + 1)])
+        place = max(0, min(place, size))
+        length = rng.choice([1, 1, 4, rng.randrange(1, 40)])
+        some = rng.choice([bytes(4), b"\xff" * 4, b"\x7f\xff\xff\xff", b"\x80\0\0\0",
+                           b"\0\0\0\1", rng.randbytes(length), bytes([rng.randrange(256)])])
+        what = rng.choice(["bit", "bit", "byte", "write", "insert", "delete", "repeat", "cut",
+                           "append"])
+        if what == "bit" and place < size:
+            content[place] ^= 1 << rng.randrange(8)
+        elif what == "byte" and place < size:
+            content[place] = rng.choice([0, 1, 2, 3, 8, 13, 127, 128, 255, rng.randrange(256)])
+        elif what == "write":
+            content[place:place + len(some)] = some
+        elif what == "insert":
+            content[place:place] = some
+        elif what == "delete":
+            del content[place:place + length]
+        elif what == "repeat":
+            content[place:place] = content[place:place + length]
+        elif what == "cut":
+            del content[place:]
+        elif what == "append":
+            content += some
     return bytes(content)
 
 
-@settings(max_examples=200, deadline=None, database=None, derandomize=True)
-@given(seed=st.sampled_from(SEEDS), form=st.sampled_from(["plain", "gz", "inside gz"]), edits=EDITS)
-def test_a_mutated_file_gives_an_array_or_its_name(tmp_path_factory, seed, form, edits):
-    """Whatever a few wrong bytes do, the answer is an array or a ValueError with the file."""
-    content = mutated(zip_(seed) if form == "gz" else seed, edits)
-    file = tmp_path_factory.getbasetemp() / "mutated.idx"
-    file.write_bytes(zip_(content) if form == "inside gz" else content)
-    try:
-        assert read_idx(file).dtype.isnative
-    except ValueError as error:
-        assert str(error).startswith(f"{file}: ")
+def with_every_field(content):
+    """Return a gzip file with a time, a name, a comment, a CRC of its header, and a field more."""
+    start = b"\x1f\x8b\x08\x1e" + bytes(6) + b"\4\0abcd" + b"a.idx\0" + b"a comment\0"
+    start += struct.pack("<H", zlib.crc32(start) & 0xFFFF)
+    return start + zip_(content)[10:]
+
+
+FORMS = {
+    "plain": lambda content, rng: mutated(content, rng),
+    "gz": lambda content, rng: mutated(zip_(content), rng),
+    "stored": lambda content, rng: mutated(gzip.compress(content, 0, mtime=0), rng),
+    "with every field": lambda content, rng: mutated(with_every_field(content), rng),
+    "in two parts": lambda content, rng: mutated(zip_(content[:9]) + zip_(content[9:]), rng),
+    "inside": lambda content, rng: zip_(mutated(content, rng)),
+}
+ARRAYS = [np.arange(12, dtype=np.uint8).reshape(3, 4), np.ones((2, 2)), np.array(7, np.int8),
+          np.zeros((0, 3, 4), np.int16), np.arange(40, dtype=np.int32),
+          np.linspace(-1, 1, 30, dtype=np.float32).reshape(2, 3, 5)]
+
+
+@pytest.mark.parametrize("count", [200, slow(20_000)])
+def test_a_mutated_file_is_read_as_another_reader_does(tmp_path, count):
+    """The right array, or a ValueError that names the file; neither claims memory."""
+    rng = random.Random(count)
+    file = tmp_path / "a.idx"
+    read = 0
+    for i in range(count):
+        content = FORMS[rng.choice(list(FORMS))](idx(ARRAYS[i % len(ARRAYS)]), rng)
+        file.write_bytes(content)
+        want = understood(content)
+        got, peak = peak_of(read_idx, file)
+        assert peak < MARGIN
+        if want is None:
+            assert type(got) is ValueError and str(got).startswith(f"{file}: "), content
+        else:
+            code, shape, numbers = want
+            assert isinstance(got, np.ndarray), (content, got)
+            assert got.dtype.isnative and CODES[got.dtype.name] == code
+            np.testing.assert_array_equal(got, np.reshape(numbers, shape), strict=False)
+            assert got.shape == shape
+            read += 1
+    assert count / 20 < read < count / 2        # both are tried
+
+
+@pytest.mark.parametrize("count", [50, slow(10_000)])
+def test_mnist_with_a_mutated_file(tmp_path, count):
+    """The images and labels that another reader finds, or a ValueError that names that file."""
+    rng = random.Random(count)
+    files = [tmp_path / name for name in TRAINING]
+    arrays = IMAGES["train"], LABELS["train"]
+    read = 0
+    for i in range(count):
+        write(tmp_path, only(*TRAINING))
+        bad = files[i % 2]
+        content = FORMS[rng.choice(list(FORMS))](idx(arrays[i % 2]), rng)
+        bad.write_bytes(content)
+        want = [understood(file.read_bytes()) for file in files]
+        if None not in want:
+            (code, shape, pixels), (label_code, label_shape, labels) = want
+            if (code, shape[1:], label_code, label_shape) != (8, (28, 28), 8, shape[:1]) or (
+                    max(labels, default=0) > 9):
+                want = [None]
+        got, peak = peak_of(load_mnist, "training", tmp_path)
+        assert peak < MARGIN
+        if None in want:
+            assert type(got) is ValueError and str(bad) in str(got), content
+        else:
+            images, numbers = got
+            np.testing.assert_array_equal(images, np.reshape(pixels, shape).astype("f4") / 255)
+            np.testing.assert_array_equal(numbers, labels)
+            assert (images.dtype, numbers.dtype) == (np.float32, np.int64)
+            read += 1
+    assert count / 20 < read < count / 2
+
+
+@pytest.mark.parametrize("zipped", [False, True])
+@pytest.mark.parametrize("array", [np.zeros((20_000, 28, 28), np.uint8), np.zeros((1400, 1400))],
+                         ids=["uint8", "float64"])
+def test_reading_takes_no_more_memory_than_twice_the_data(tmp_path, array, zipped):
+    """For 16 MB: the bytes of the file, and the array if its numbers are turned round."""
+    file = tmp_path / "a.idx"
+    file.write_bytes(zip_(idx(array)) if zipped else idx(array))
+    got, peak = peak_of(read_idx, file)
+    np.testing.assert_array_equal(got, array)
+    assert peak < 2 * array.nbytes + MARGIN
 
 
 # load_mnist from a folder
@@ -274,13 +440,175 @@ def test_from_a_folder(tmp_path, monkeypatch, through, zipped, section, prefix):
 
 
 def test_path_wins_over_mnist_dir(tmp_path, monkeypatch):
-    """MNIST_DIR is read for what path does not have, and for no more."""
+    """If it holds any file of MNIST; else MNIST_DIR is used."""
     other = {name: zip_(idx(np.zeros_like(IMAGES["train"]))) for name in TRAINING[:1]}
     monkeypatch.setenv("MNIST_DIR", str(write(tmp_path / "b", FILES | other)))
-    assert is_fake(*load_mnist(path=write(tmp_path / "a")))
-    (tmp_path / "a" / TRAINING[1]).unlink()     # the labels, which are the same in both
-    assert is_fake(*load_mnist(path=str(tmp_path / "a")))
+    assert is_fake(*load_mnist(path=str(write(tmp_path / "a"))))
     assert not load_mnist()[0].any()
+    assert not load_mnist(path=write(tmp_path / "empty", {}))[0].any()
+
+
+# all files from one place
+
+def incomplete(has, *missing):
+    """Return the end of the message on a folder that lacks files."""
+    return (f": has {', '.join(sorted(has))}, but not {', '.join(missing)}, nor the same without "
+            ".gz; all files of MNIST have to be in one folder")
+
+
+@pytest.mark.parametrize("lacks", FILES)
+@pytest.mark.parametrize("through", ["path", "MNIST_DIR"])
+def test_no_place_fills_the_gaps_of_another(mirrors, server, cache, tmp_path, monkeypatch,
+                                            through, lacks):
+    """Not MNIST_DIR, nor the cache, nor a mirror: it is said which file is missing where."""
+    mirrors("good")
+    has = [name for name in FILES if name != lacks]
+    folder = write(tmp_path / "a", only(*has))
+    whole = write(tmp_path / "b")
+    write(cache)
+    path, variable = (folder, whole) if through == "path" else (None, folder)
+    monkeypatch.setenv("MNIST_DIR", str(variable))
+    message = f"{folder} ({through})" + incomplete(has, lacks)
+    for section, names in ("training", TRAINING), ("testing", TESTING):
+        if lacks in names:
+            with pytest.raises(FileNotFoundError) as caught:
+                load_mnist(section, path)
+            assert str(caught.value) == message
+        else:                           # the other two are there, and are one section
+            assert is_fake(*load_mnist(section, path), names[0].partition("-")[0])
+    if through == "MNIST_DIR":
+        for source in "auto", "mnist":  # and no digits in its place
+            with pytest.raises(FileNotFoundError) as caught:
+                load(source)
+            assert str(caught.value) == message
+    assert server.asked == []
+
+
+def test_a_folder_with_one_section(tmp_path, monkeypatch):
+    """Both files that are missing are named; the other section is not taken from elsewhere."""
+    folder = write(tmp_path / "a", only(*TRAINING), zipped=False)
+    monkeypatch.setenv("MNIST_DIR", str(write(tmp_path / "b")))
+    with pytest.raises(FileNotFoundError) as caught:
+        load_mnist("testing", folder)
+    assert str(caught.value) == f"{folder} (path)" + incomplete(
+        [name.removesuffix(".gz") for name in TRAINING], *TESTING)
+
+
+def test_the_name_is_mnist_only_if_the_files_are(mirrors, tmp_path, monkeypatch):
+    """Files of the same names and form are called by their folder, wherever they lie in it."""
+    mirrors()                           # the fake MNIST is what counts as MNIST
+    for files, zipped, where in [(FILES, True, "a"), (FILES, False, "b/MNIST/raw"),
+                                 (OTHER, True, "c"), (OTHER, False, "d/raw")]:
+        folder = write(tmp_path / where, files, zipped)
+        monkeypatch.setenv("MNIST_DIR", str(tmp_path / where[0]))
+        for source in "auto", "mnist":
+            data = load(source)
+            if files is FILES:
+                assert data.name == "MNIST" and is_fake(data.train_images, data.train_labels)
+            else:
+                assert data.name == f"the files in {folder} (not MNIST)"
+                assert (data.train_labels == 1).all()
+
+
+@pytest.mark.parametrize("others", [TRAINING, TESTING, *([name] for name in FILES)])
+def test_other_data_beside_that_of_mnist(mirrors, tmp_path, monkeypatch, others):
+    """As Fashion-MNIST's training files, or a damaged plain file: refused, and named."""
+    mirrors()
+    folder = write(tmp_path / "a", FILES | {name: OTHER[name] for name in others}, zipped=False)
+    monkeypatch.setenv("MNIST_DIR", str(folder))
+    message = (": damaged, or of another data set than the files beside, which are MNIST "
+               "(by SHA-256): put one data set into one folder")
+    with pytest.raises(ValueError) as caught:
+        load()
+    assert str(caught.value) == ", ".join(
+        str(folder / name.removesuffix(".gz")) for name in others) + message
+    section = "training" if others[0] in TRAINING else "testing"
+    if len(others) == 1:                # images of one data set, labels of another
+        with pytest.raises(ValueError, match=re.escape(message)):
+            load_mnist(section)
+    else:                               # a section of its own
+        assert (load_mnist(section)[1] == 1).all()
+
+
+def test_the_table_is_that_of_the_real_mnist():
+    """The second SHA-256 of each file is that of the data in the first, whose source is known."""
+    if MNIST_DIR is None:
+        pytest.skip("needs the files of MNIST: set MNIST_DIR to their folder")
+    for name, (size, zipped, digest) in REAL_FILES.items():
+        content = (Path(MNIST_DIR) / name).read_bytes()
+        assert (len(content), hashlib.sha256(content).hexdigest()) == (size, zipped)
+        assert hashlib.sha256(read_idx(Path(MNIST_DIR) / name)).hexdigest() == digest
+
+
+# files as people have them
+
+def dotted(name):
+    return name.replace("-idx", ".idx")
+
+
+@pytest.mark.parametrize("where", [".", "raw", "MNIST/raw"])
+@pytest.mark.parametrize("spelling", [
+    lambda name: name, dotted, str.upper, lambda name: dotted(name).upper(),
+    lambda name: f"{dotted(name)}/{name}", lambda name: f"{name}/{dotted(name)}",
+    lambda name: f"{name}/{name}", lambda name: f"{name.removesuffix('.gz')}/{name}",
+], ids=["as published", "dotted", "capitals", "dotted capitals", "in a dotted folder",
+        "dotted in a folder", "in a folder", "gz in a folder"])
+@pytest.mark.parametrize("zipped", [False, True])
+def test_files_as_people_have_them(tmp_path, where, spelling, zipped):
+    """Unpacked by one program or another, by Kaggle, or by torchvision."""
+    for name, content in FILES.items():
+        name = name if zipped else name.removesuffix(".gz")
+        file = tmp_path / where / spelling(name)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(content if zipped else gzip.decompress(content))
+    assert is_fake(*load_mnist("training", tmp_path))
+    assert is_fake(*load_mnist("testing", tmp_path), "t10k")
+
+
+def test_each_file_in_another_form(tmp_path):
+    """One gzipped, one plain, one in a folder, one a link to a folder elsewhere."""
+    write(tmp_path, only(NAMES[0]))
+    write(tmp_path, only(NAMES[1]), zipped=False)
+    write(tmp_path / NAMES[2], only(NAMES[2]))
+    write(tmp_path / "elsewhere", only(NAMES[3]))
+    (tmp_path / NAMES[3]).symlink_to(tmp_path / "elsewhere" / NAMES[3])
+    (tmp_path / "link").symlink_to(tmp_path)
+    assert is_fake(*load_mnist("training", tmp_path))
+    assert is_fake(*load_mnist("testing", tmp_path / "link"), "t10k")
+
+
+@pytest.mark.parametrize("spelling", [str, dotted, lambda name: f"{name}/{name}"])
+def test_of_two_copies_the_gzipped_one_is_read(tmp_path, spelling):
+    """It is whole, or gzip says that it is damaged; the plain one may be of a broken gunzip."""
+    write(tmp_path, only(*TRAINING))
+    for name in TRAINING:
+        plain = tmp_path / spelling(name.removesuffix(".gz"))
+        plain.parent.mkdir(exist_ok=True)
+        plain.write_bytes(b"half")
+    assert is_fake(*load_mnist(path=tmp_path))
+    (tmp_path / TRAINING[1]).write_bytes(FILES[TRAINING[1]][:-1])
+    with pytest.raises(ValueError, match=re.escape(f"{tmp_path / TRAINING[1]}: damaged")):
+        load_mnist(path=tmp_path)
+
+
+def test_what_has_the_name_and_is_no_file(tmp_path):
+    """A folder without the file, a link to nowhere, a pipe: missing, and nothing waits."""
+    write(tmp_path / "a", only(TRAINING[0]))
+    for make in a_folder, a_dangling_link, a_link_to_itself, os.mkfifo:
+        make(tmp_path / "a" / TRAINING[1])
+        with pytest.raises(FileNotFoundError, match=f"but not {TRAINING[1]}, "):
+            load_mnist(path=tmp_path / "a")
+        (tmp_path / "a" / TRAINING[1]).rename(tmp_path / make.__name__)
+
+
+@pytest.mark.parametrize("name", [
+    "._" + TRAINING[0], TRAINING[0] + ".part", TRAINING[0][:-4], "emnist-" + TRAINING[0],
+    TRAINING[0] + ".txt"])
+def test_names_that_are_others(tmp_path, name):
+    """Nothing is taken for a file of MNIST because its name is similar."""
+    write(tmp_path, {name: FILES[TRAINING[0]]})
+    with pytest.raises(MNISTNotFound, match="no file of MNIST in it"):
+        load_mnist(path=tmp_path)
 
 
 @pytest.mark.parametrize("section", ["train", "test", "Training", "", None, 0])
@@ -317,9 +645,9 @@ def test_files_that_are_not_mnist(tmp_path, which, content, message):
     assert str(caught.value) == message.format(*(folder / name for name in TRAINING))
 
 
-def not_found(name, tried):
+def not_found(tried):
     """Return the message of MNISTNotFound."""
-    return (f"{name} was not found:\n" + "".join(f"  {place}\n" for place in tried)
+    return ("MNIST was not found:\n" + "".join(f"  {place}\n" for place in tried)
             + "Three ways out:\n"
             f"  1. put the files {', '.join(FILES)} into a folder, and set the environment "
             "variable MNIST_DIR to it;\n"
@@ -327,19 +655,20 @@ def not_found(name, tried):
             '  3. use the digits that come with EDF: load("digits") or load_digits().')
 
 
-def not_in(cache):
+def not_in(cache, name=TRAINING[0]):
     """Return the line about the cache in the message of MNISTNotFound."""
-    return f"{cache} (cache): no such file in it, or a wrong one"
+    return f"{cache} (cache): no {name} in it, or a wrong one"
 
 
 def test_no_file_anywhere(tmp_path, monkeypatch):
     """The message lists the folders that were tried, and the three ways out."""
-    monkeypatch.setenv("MNIST_DIR", str(tmp_path / "b"))        # there is no such folder
+    (tmp_path / "b").write_bytes(b"a file")
+    monkeypatch.setenv("MNIST_DIR", str(tmp_path / "b"))
     with pytest.raises(MNISTNotFound) as caught:
         load_mnist(path=write(tmp_path / "a", {}))
-    tried = [f"{tmp_path / 'a'} (path): no such file in it",
-             f"{tmp_path / 'b'} (MNIST_DIR): no such file in it", not_in(tmp_path / "cache/edf")]
-    assert str(caught.value) == not_found(TRAINING[0], tried)
+    tried = [f"{tmp_path / 'a'} (path): no file of MNIST in it",
+             f"{tmp_path / 'b'} (MNIST_DIR): not a folder", not_in(tmp_path / "cache/edf")]
+    assert str(caught.value) == not_found(tried)
 
 
 def test_the_real_mnist(monkeypatch):
@@ -430,7 +759,7 @@ def test_the_digits_need_no_network(monkeypatch):
 
 # downloading
 
-SHORT, WRONG = " bytes came", "what came is not MNIST (wrong SHA-256)"
+SHORT, WRONG = " bytes came", "what came is not that file (wrong SHA-256)"
 BAD = {                     # what a mirror does -> what the message says of it
     "403": "HTTP Error 403: Forbidden",
     "404": "HTTP Error 404: Not Found",
@@ -602,6 +931,24 @@ def only(*names):
     return {name: FILES[name] for name in names}
 
 
+def downloading(url, name):
+    """Return what is printed when a download begins."""
+    return f"downloading {url}{name}: {len(FILES[name]):,} bytes\n"
+
+
+def test_progress(tmp_path, monkeypatch, capsys):
+    """While a file comes, a line every five seconds says how many of its bytes have."""
+    size = 10 << 16                     # in ten parts, and two seconds for each
+    body = SimpleNamespace(open=lambda url, timeout: io.BytesIO(bytes(size)))
+    clock = SimpleNamespace(monotonic=partial(next, itertools.count(step=2)))
+    monkeypatch.setattr(mnist_loader, "opener", lambda: body)
+    monkeypatch.setattr(mnist_loader, "time", clock)
+    mnist_loader.receive("an address", tmp_path / "a", size)
+    assert capsys.readouterr().out.splitlines() == [
+        "downloading an address: 655,360 bytes", "  131,072 of 655,360 bytes",
+        "  327,680 of 655,360 bytes", "  524,288 of 655,360 bytes"]
+
+
 def test_downloading_once(mirrors, server, cache, capsys):
     """The first call downloads and prints a line for each file, the second does neither."""
     first, _ = mirrors("good", "good")
@@ -613,7 +960,7 @@ def test_downloading_once(mirrors, server, cache, capsys):
         assert content_of(cache) == FILES
     assert server.asked == [f"/0/good/{name}" for name in FILES]
     out, err = capsys.readouterr()
-    assert out == "".join(f"downloading {first}{name}\n" for name in FILES)
+    assert out == "".join(downloading(first, name) for name in FILES)
     assert err == ""
 
 
@@ -624,7 +971,7 @@ def test_the_second_mirror_helps_out(mirrors, cache, capsys, what):
     assert is_fake(*load_mnist())
     assert content_of(cache) == only(*TRAINING)     # and no unfinished file
     out, err = capsys.readouterr()
-    assert out == "".join(f"downloading {url}{name}\n" for name in TRAINING for url in urls)
+    assert out == "".join(downloading(url, name) for name in TRAINING for url in urls)
     assert err == ""
 
 
@@ -638,8 +985,8 @@ def test_both_mirrors_fail(mirrors, cache, what):
     for line, url in zip(tried, urls, strict=True):
         assert line.startswith(f"  {url}: ") and BAD[what] in line
     tried = [line.strip() for line in (first, *tried)]
-    assert tried[0] == not_in(cache)
-    assert str(caught.value) == not_found(TESTING[0], tried)
+    assert tried[0] == not_in(cache, TESTING[0])
+    assert str(caught.value) == not_found(tried)
     assert content_of(cache) == {}
 
 
@@ -649,12 +996,10 @@ def test_the_message_when_nothing_helps(mirrors, cache, monkeypatch, tmp_path):
     monkeypatch.setenv("MNIST_DIR", str(tmp_path / "b"))
     with pytest.raises(MNISTNotFound) as caught:
         load_mnist(path=tmp_path / "a")
-    name = TRAINING[0]
-    assert str(caught.value) == not_found(name, [
-        f"{tmp_path / 'a'} (path): no such file in it",
-        f"{tmp_path / 'b'} (MNIST_DIR): no such file in it",
+    assert str(caught.value) == not_found([
+        f"{tmp_path / 'a'} (path): not a folder", f"{tmp_path / 'b'} (MNIST_DIR): not a folder",
         not_in(cache), f"{a}: HTTP Error 404: Not Found",
-        f"{b}: only 33 of {len(FILES[name]):,} bytes came"])
+        f"{b}: only 33 of {len(FILES[TRAINING[0]]):,} bytes came"])
 
 
 @pytest.mark.parametrize("bad", [b"", FILES[TRAINING[0]][:-1], flipped(FILES[TRAINING[0]], 99)],
@@ -673,7 +1018,7 @@ def test_a_corrupt_file_in_the_cache_is_downloaded_aloud(mirrors, cache, capsys)
     urls = mirrors("503", "good")
     write(cache, FILES | {TRAINING[0]: b"bad"})
     assert is_fake(*load_mnist())
-    want = "".join(f"downloading {url}{TRAINING[0]}\n" for url in urls)
+    want = "".join(downloading(url, TRAINING[0]) for url in urls)
     assert capsys.readouterr().out == want
 
 
@@ -731,7 +1076,7 @@ def test_a_cache_that_may_not_be_written_to(mirrors, monkeypatch, tmp_path):
     with pytest.raises(MNISTNotFound) as caught:
         load_mnist("testing")
     _, first, line = str(caught.value).splitlines()[:3]
-    assert first.strip() == not_in(folder) and f"'{folder}" in line
+    assert first.strip() == not_in(folder, TESTING[0]) and f"'{folder}" in line
 
 
 def test_a_folder_in_place_of_the_file(mirrors, cache):
@@ -763,6 +1108,188 @@ def test_what_a_mirror_sends_besides_the_file_is_not_read(mirrors, server, cache
     assert server.sent < ENDLESS
 
 
+# downloads and processes that are stopped
+
+@pytest.mark.parametrize("count", [20, slow(2000)])
+def test_a_download_cut_anywhere(mirrors, cache, count):
+    """Whether the length was announced, not announced, or each chunk's, no part is kept."""
+    name = TRAINING[0]
+    size = len(FILES[name])
+    rng = random.Random(count)
+    for i in range(count):
+        place = rng.choice([0, 1, size - 1, rng.randrange(size)])
+        what = ("cut", "unannounced", "chunks")[i % 3]
+        url, = mirrors(f"{what} at {place}")
+        with pytest.raises(MNISTNotFound) as caught:
+            load_mnist()
+        reason = ("IncompleteRead(0 bytes read)" if what == "chunks" else
+                  f"only {place:,} of {size:,} bytes came")
+        assert str(caught.value).splitlines()[2] == f"  {url}: {reason}"
+        assert content_of(cache) == {}
+    mirrors("good")
+    assert is_fake(*load_mnist())
+
+
+@pytest.mark.parametrize("what", ["endless", "bomb", "encoded bomb"])
+def test_no_mirror_fills_the_memory_or_the_disk(mirrors, server, cache, monkeypatch, what):
+    """Of endless data, or 10 GB in a gzip file, as many bytes are kept as MNIST has, on disk."""
+    url, = mirrors(what)
+    monkeypatch.setattr(mnist_loader, "FILES", REAL_FILES)      # 9.9 MB, as little is the bomb
+    size, *_ = REAL_FILES[TRAINING[0]]
+    assert size < len(BOMB) and size < ENDLESS
+    written, receive = [], mnist_loader.receive
+
+    def measured(url, file, size):
+        try:
+            receive(url, file, size)
+        finally:
+            written.append(os.path.getsize(file))
+
+    monkeypatch.setattr(mnist_loader, "receive", measured)
+    mnist_loader.opener()               # the certificates take 4 MB, once
+    error, peak = peak_of(load_mnist)
+    assert isinstance(error, MNISTNotFound)
+    assert f"{url}: what came is not that file (wrong SHA-256)" in str(error)
+    assert written == [size] and content_of(cache) == {}
+    assert peak < MARGIN
+    assert server.sent < ENDLESS
+
+
+@pytest.fixture(scope="module")
+def processes():
+    """A server that forks processes in which everything is imported."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([__name__, "pooch", "requests"])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
+        first = context.Process(target=int)
+        first.start()
+        first.join()
+    return context
+
+
+def settle(cache, urls):
+    """Give the loader, in a process of its own, the cache and the mirrors of a test."""
+    os.environ.update(XDG_CACHE_HOME=str(cache.parent), no_proxy="*")
+    os.environ.pop("MNIST_DIR", None)
+    mnist_loader.MIRRORS, mnist_loader.FILES = urls, TABLE
+    sys.stdout = open(os.devnull, "w")
+
+
+def load_together(cache, urls, barrier):
+    settle(cache, urls)
+    barrier.wait(60)
+    assert is_fake(*load_mnist())
+    assert is_fake(*load_mnist("testing"), "t10k")
+
+
+@pytest.mark.parametrize("before, rounds", [
+    ({}, 1), slow({}, 50), slow({TRAINING[0]: b"wrong"}, 50)])
+def test_eight_processes_share_a_cache(processes, mirrors, cache, before, rounds):
+    """All load at once into a cache that is empty, or holds a wrong file; all get the data."""
+    urls = mirrors("slowly")
+    for _ in range(rounds):
+        for file in content_of(cache):
+            (cache / file).unlink()
+        write(cache, before)
+        barrier = processes.Barrier(8)
+        every = [processes.Process(target=load_together, args=(cache, urls, barrier))
+                 for _ in range(8)]
+        for process in every:
+            process.start()
+        for process in every:
+            process.join(60)
+        assert [process.exitcode for process in every] == [0] * 8
+        assert content_of(cache) == FILES
+
+
+WHERE_TO_DIE = "mnist_loader.py", "pooch", "tempfile.py", "shutil.py"
+
+
+def load_and_die(cache, urls, moment, sender):
+    """Load, and be killed at the call, or the return, of this number."""
+    settle(cache, urls)
+    mnist_loader.opener()
+    calls = 0
+
+    def count(frame, event, function):
+        nonlocal calls
+        calls += any(name in frame.f_code.co_filename for name in WHERE_TO_DIE)
+        if calls == moment:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    sys.setprofile(count)
+    load_mnist()
+    sys.setprofile(None)
+    sender.send(calls)
+
+
+@pytest.mark.parametrize("kills", [10, slow(400)])
+def test_a_process_killed_while_it_loads(processes, mirrors, cache, kills):
+    """Each file is then in the cache or is not, and the next call gives the data.
+
+    The moments are spread over the calls that the loader and pooch make, not
+    over the time, nearly all of which is that of receiving: verifying and
+    moving have their share.
+    """
+    urls = mirrors("slowly")
+    receiver, sender = processes.Pipe(duplex=False)
+
+    def killed(moment):
+        for file in content_of(cache):
+            (cache / file).unlink()
+        process = processes.Process(target=load_and_die, args=(cache, urls, moment, sender))
+        process.start()
+        process.join(60)
+        return process.exitcode
+
+    assert killed(None) == 0
+    calls = receiver.recv()
+    rng = random.Random(kills)
+    codes = []
+    for i in range(kills):
+        moment = rng.randrange(calls * i // kills, calls * (i + 1) // kills)    # of equal parts
+        codes.append(killed(moment + 1))
+        left = {name: content for name, content in content_of(cache).items() if name in FILES}
+        assert left.items() <= only(*TRAINING).items()
+        assert is_fake(*load_mnist())
+        assert content_of(cache).items() >= only(*TRAINING).items()
+    # What comes in fewer parts takes fewer calls: then the last moment may not be reached.
+    assert set(codes) <= {-signal.SIGKILL, 0} and codes.count(0) < kills / 2
+
+
+def load_onto_a_full_disk(cache, urls, sender):
+    """Send what comes of loading where a file may have so many bytes."""
+    import resource  # not on Windows
+
+    settle(cache, urls)
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)       # so that writing is an error
+    for limit in 0, 1, 1000, len(FILES[TRAINING[0]]) - 1:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
+        try:
+            sender.send(load_mnist())
+        except MNISTNotFound as error:
+            sender.send((str(error), content_of(cache)))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(FILES[TRAINING[0]]), resource.RLIM_INFINITY))
+    assert is_fake(*load_mnist())
+
+
+def test_a_full_disk(processes, mirrors, cache):
+    """It is MNISTNotFound, with the reason, and nothing stays; with room the next call works."""
+    urls = mirrors("good", "good")
+    receiver, sender = processes.Pipe(duplex=False)
+    process = processes.Process(target=load_onto_a_full_disk, args=(cache, urls, sender))
+    process.start()
+    process.join(60)
+    assert process.exitcode == 0
+    for _ in range(4):
+        message, left = receiver.recv()
+        assert message.splitlines()[1:4] == [
+            f"  {not_in(cache)}", *(f"  {url}: [Errno 27] File too large" for url in urls)]
+        assert left == {}
+    assert content_of(cache) == only(*TRAINING)
+
+
 # load
 
 def test_auto_falls_back_on_the_digits(mirrors, server, cache, digits):
@@ -791,7 +1318,7 @@ def test_without_pooch_nothing_is_downloaded_and_auto_falls_back(monkeypatch, di
     with pytest.raises(MNISTNotFound) as caught:
         load("mnist")
     tried = ["downloading: needs the package pooch (pip install pooch)"]
-    assert str(caught.value) == not_found(TRAINING[0], tried)
+    assert str(caught.value) == not_found(tried)
     with pytest.warns(UserWarning, match="MNIST IS NOT HERE"):
         assert "not MNIST" in load().name
 
@@ -805,7 +1332,7 @@ def test_a_folder_in_the_home_of_the_user(tmp_path, monkeypatch):
 
 def test_a_home_that_there_is_not():
     """A folder in it is a folder without the file."""
-    tried = "~nobody-of-this-name/mnist (path): no such file in it"
+    tried = "~nobody-of-this-name/mnist (path): not a folder"
     with pytest.raises(MNISTNotFound, match=re.escape(tried)):
         load_mnist(path="~nobody-of-this-name/mnist")
 

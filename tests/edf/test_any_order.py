@@ -245,7 +245,7 @@ class Calls(RuleBasedStateMachine):
                   and self.values[self.loss.number] is not None)
     @rule()
     def backward_after_a_change_is_refused(self):
-        with pytest.raises(TypeError, match="has changed since the last forward.* call it again"):
+        with pytest.raises(TypeError, match="call it again before backward"):
             edf.backward(self.loss)
 
     @precondition(lambda self: self.cleared)
@@ -303,7 +303,7 @@ class Calls(RuleBasedStateMachine):
     @precondition(lambda self: self.built)
     @rule()
     def a_param_of_another_shape_is_refused(self):
-        with pytest.raises(ValueError, match="a Param of shape .* cannot take shape"):
+        with pytest.raises(ValueError, match="Param .* cannot take shape"):
             edf.params[0].value = np.zeros((7, 7))
 
     @precondition(lambda self: len(self.modes) < 3)

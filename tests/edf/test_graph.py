@@ -1,7 +1,5 @@
 """The engine: order, accumulation, batch sizes, what is skipped."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -323,27 +321,6 @@ def test_components_print_as_what_they_are():
     assert repr(Param(1.0)) == "Param ()"
     assert repr(Input(name="data")) == "Input data (no value yet)"
     assert repr(edf.LeakyReLU(w, 0.2)) == "LeakyReLU(x (6, 3), slope 0.2)"
-
-
-def test_the_program_in_the_docstring_runs_and_prints_what_it_says():
-    lines = edf.__doc__.split("\n")
-    program = "\n".join(line[4:] for line in lines if line.startswith("    "))
-    assert program.count("# [0 1 1 0]") == 1
-    out = subprocess.run([sys.executable, "-W", "error", "-c", program], cwd=ROOT,
-                         capture_output=True, text=True)
-    assert (out.stdout, out.stderr) == ("[0 1 1 0]\n", "")
-
-
-def test_reloading_the_module():
-    program = ("import importlib, edf; importlib.reload(edf)\n"
-               "y = edf.ReLU(edf.Param(-1.0) + 3); edf.forward(); print(y.value)")
-    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True)
-    assert done.stdout == "2.0\n", done.stderr
-
-
-def test_the_module_has_no_other_name_that_is_made_when_asked_for():
-    with pytest.raises(AttributeError, match="module 'edf' has no attribute 'rnd'"):
-        edf.rnd  # noqa: B018
 
 
 def test_backward_is_refused_only_if_what_the_loss_needs_has_changed():

@@ -195,14 +195,6 @@ def test_schedules():
     assert [edf.warmup(step, 4) for step in (0, 1, 3, 4, 100)] == [0.25, 0.5, 1, 1, 1]
 
 
-@pytest.mark.parametrize("schedule, name", [
-    (edf.step_decay, "every"), (edf.cosine_decay, "steps"), (edf.warmup, "steps")])
-@pytest.mark.parametrize("steps", [0, -5])
-def test_a_schedule_over_no_steps_is_refused(schedule, name, steps):
-    with pytest.raises(ValueError, match=f"^{name} must be greater than 0, got {steps}$"):
-        schedule(3, steps)
-
-
 def test_a_schedule_in_use(float64):
     w = Param(1.0)
     sgd = SGD(lr=1.0)
