@@ -1121,8 +1121,8 @@ edf.dtype = np.float64
 
 print(" H  k  s  p  H'")
 for h, k, s, p in (28, 5, 1, 0), (28, 3, 1, 1), (28, 5, 2, 2), (24, 2, 2, 0), (6, 3, 1, 0):
-    cut = edf.windows(np.zeros((1, 1, h, h)), (k, k), s, p)     # (1, 1, k k, H', W')
-    print(f"{h:2} {k:2} {s:2} {p:2}  {cut.shape[3]:2}")
+    first = edf.pixels(edf.pad(np.zeros((1, 1, h, h)), p), (k, k), s)[0]    # (1, 1, H', W')
+    print(f"{h:2} {k:2} {s:2} {p:2}  {first.shape[2]:2}")
 
 # %% [markdown]
 # ### Windows overlap, so gradients add
@@ -1131,16 +1131,16 @@ for h, k, s, p in (28, 5, 1, 0), (28, 3, 1, 1), (28, 5, 2, 2), (24, 2, 2, 0), (6
 # gradient is a **sum** over windows. In how many windows does a pixel lie, in the three cases
 # below?
 #
-# No loop over windows is needed. `edf.places(x, (k, k), stride)` is a list of $k^2$ keys, one for
-# each place in a window: `x[key]` (B, C, H', W') is the pixel at that place, in **all** windows at
-# once.
+# No loop over windows is needed. `edf.pixels(x, (k, k), stride)` is a list of $k^2$ arrays (B, C,
+# H', W'): the first pixel of **all** windows, the second, and so on. They are views: what is added
+# to one of them is added to `x`.
 
 # %%
 fig, axes = plt.subplots(1, 3, figsize=(8, 2.6))
 for ax, (k, stride) in zip(axes, [(2, 2), (3, 1), (3, 2)]):
     count = np.zeros((1, 1, 7, 7), int)
-    for key in edf.places(count, (k, k), stride):
-        count[key] += 1
+    for pixel in edf.pixels(count, (k, k), stride):
+        pixel += 1
     ax.imshow(count[0, 0], cmap="Blues", vmin=0, vmax=12)
     for (row, column), number in np.ndenumerate(count[0, 0]):
         ax.text(column, row, number, ha="center", va="center", fontsize=9)
@@ -1161,21 +1161,22 @@ plt.show()
 #
 # <details><summary>Hint</summary>
 #
-# Start from zeros like `x`, and go through the same keys as `f`. For each, `self.value` tells
-# which of the pixels `x[key]` are the largest of their windows.
+# Start from zeros like `x`, and go through the `edf.pixels` of `x` and those of the zeros together.
+# `self.value` tells which of the pixels are the largest of their windows.
 #
 # </details>
 
 # %%
 class MyMaxPool2d(edf.Component):
     def f(self, x, size, stride=None):          # without a stride, windows touch
-        return np.max([x[key] for key in edf.places(x, (size, size), stride)], axis=0)
+        return np.max(edf.pixels(x, (size, size), stride or size), axis=0)
 
     def dx(self, dy, x, size, stride):
         ### BEGIN SOLUTION
         collected = np.zeros_like(x)
-        for key in edf.places(x, (size, size), stride):
-            collected[key] += dy * (x[key] == self.value)       # (B, C, H', W')
+        places = edf.pixels(collected, (size, size), stride or size)
+        for pixel, place in zip(edf.pixels(x, (size, size), stride or size), places):
+            place += dy * (pixel == self.value)                 # (B, C, H', W')
         return collected
         ### END SOLUTION
 
@@ -1219,18 +1220,18 @@ MaxPool2d = check("MyMaxPool2d")
 # %%
 class MyConv2d(edf.Component):
     def f(self, x, w, b, stride=1, padding=0):
-        cut = edf.windows(x, w.shape[2:], stride, padding)              # (B, C, k k, H', W')
-        self.cut = cut.reshape(len(x), w[0].size, -1)                   # (B, Q, U)
+        pixels = edf.pixels(edf.pad(x, padding), w.shape[2:], stride)   # k k of (B, C, H', W')
+        self.cut = np.stack(pixels, axis=2).reshape(len(x), w[0].size, -1)      # (B, Q, U)
         ### BEGIN SOLUTION
         kernels = w.reshape(len(w), -1)                                 # (O, Q)
         y = kernels @ self.cut + b[:, None]                             # (B, O, U) + (O, 1)
         ### END SOLUTION
-        return y.reshape(len(x), len(w), *cut.shape[3:])                # (B, O, H', W')
+        return y.reshape(len(x), len(w), *pixels[0].shape[2:])          # (B, O, H', W')
 
     def dx(self, dy, x, w, b, stride, padding):
         cut = w.reshape(len(w), -1).T @ dy.reshape(len(x), len(w), -1)  # (B, Q, U)
-        cut = cut.reshape(*x.shape[:2], -1, *dy.shape[2:])              # (B, C, k k, H', W')
-        return edf.add_windows(cut, x, w.shape[2:], stride, padding)
+        parts = cut.reshape(*x.shape[:2], -1, *dy.shape[2:])            # (B, C, k k, H', W')
+        return edf.spread(np.moveaxis(parts, 2, 0), x, w.shape[2:], stride, padding)
 
     def dw(self, dy, x, w, b, stride, padding):
         ### BEGIN SOLUTION

@@ -48,6 +48,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 import edf
+from problem_sets.nets import error_rate, fit, mlp
 
 plt.rcParams.update({"axes.spines.top": False, "axes.spines.right": False, "axes.grid": True,
                      "grid.alpha": 0.3, "figure.constrained_layout.use": True, "figure.dpi": 90})
@@ -932,6 +933,42 @@ for normalise in False, True:
 # without bias if the batch is drawn at random. With BatchNorm the loss of an example depends on
 # the others in its batch, through their mean and variance. So there is no gradient of an example
 # alone that one could take the mean of.
+# ### END SOLUTION
+
+# %% [markdown]
+# **Question 4.8.** The given network is trained on 60,000 points of two classes, which no straight
+# line separates. What can three equal hidden units do at best? Will they stay equal for ever, in
+# float64 and in float32? (A few seconds.)
+
+# %%
+def equal_units(dtype, epochs=10):
+    """Train the 2-3-2 network from equal units; say how far its units get from each other."""
+    edf.dtype, draw = dtype, np.random.default_rng(8)
+    points = draw.normal(size=(70000, 2))
+    labels = ((points @ [[1, 0.5], [1, 0.2]] * points).sum(axis=1) > 0.6).astype(int)
+    net = mlp([2, 3, 2], edf.Sigmoid)
+    for param, array in zip(edf.params, given):
+        param.value = array
+    W, sgd = edf.params[0], edf.SGD(lr=1.28)
+    for epoch in range(1, epochs + 1):
+        fit(net, points[:60000], labels[:60000], sgd, epochs=1)
+        if epoch in (1, 5, epochs):
+            print(f"{dtype.__name__}, epoch {epoch:2}: accuracy "
+                  f"{1 - error_rate(net, points[60000:], labels[60000:]):.4f}, unit 1 differs from "
+                  f"2 by {abs(W.value[:, 0] - W.value[:, 1]).max():.0e}, unit 3 by "
+                  f"{abs(W.value[:, 2] - W.value[:, 1]).max():.0e}")
+
+
+for dtype in np.float64, np.float32:
+    equal_units(dtype)
+
+# %% [markdown]
+# ### BEGIN SOLUTION
+# Equal units draw one straight line, which gets less than 70 % right. Units 2 and 3 have the same
+# gradients to the last bit, and stay equal. Unit 1 has another row of $V$, so its rounding errors
+# are others, and the difference **grows** in every epoch. In float32 it starts larger, and may
+# become two different lines within ten epochs: it hangs on the last bit. So equal units are no
+# minimum. But do not wait for rounding: start with random weights.
 # ### END SOLUTION
 
 # %% [markdown]
