@@ -1,63 +1,61 @@
-"""The illustrations of the notebooks: PICTURES is {name: a function that returns it as SVG}.
+"""The illustrations of the notebooks: PICTURES is {name: a function that returns it as PNG}.
 
-A source shows one with ![what it shows](picture:NAME); problem_set.py puts it into the notebook.
+A source shows one with ![what it shows](picture:NAME); problem_set.py puts it into the notebook,
+so that it stays with a copy.  (PNG, because JupyterLab shows no SVG that a cell carries.)
 """
 
-import numpy as np
+from io import BytesIO
 
-BLUE, RED, GREY, PALE = "#1f77b4", "#d62728", "#777", "#e8f0f8"
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.patches import Circle, FancyBboxPatch, Polygon, Rectangle
+
+BLUE, RED, GREY, PALE = "#1f77b4", "#d62728", "#777777", "#e8f0f8"
 
 
 class Drawing:
-    """An SVG picture of so many pixels, to which shapes are added."""
+    """A picture of so many pixels, to which shapes are added; y points down."""
 
     def __init__(self, width, height):
-        self.parts, self.width, self.height = [], width, height
+        self.figure = Figure((width / 100, height / 100), dpi=110, layout="none")
+        self.axes = self.figure.add_axes((0, 0, 1, 1))
+        self.axes.set(xlim=(0, width), ylim=(height, 0))
+        self.axes.axis("off")
 
-    def add(self, shape, content=None, **attributes):
-        words = "".join(f' {name.rstrip("_").replace("_", "-")}="{value}"'
-                        for name, value in attributes.items())
-        self.parts.append(f"<{shape}{words}/>" if content is None else
-                          f"<{shape}{words}>{content}</{shape}>")
-
-    def text(self, x, y, words, size=14, color="black", anchor="middle", weight="normal"):
-        words = str(words).replace("&", "&amp;").replace("<", "&lt;")
-        self.add("text", words, x=x, y=y, font_size=size, fill=color, text_anchor=anchor,
-                 font_weight=weight)
+    def text(self, x, y, words, size=14, color="black", align="center"):
+        self.axes.text(x, y, words, fontsize=0.72 * size, color=color, ha=align, va="baseline")
 
     def box(self, x, y, width, height, words="", fill=PALE, size=14):
-        self.add("rect", x=x, y=y, width=width, height=height, rx=5, fill=fill, stroke=GREY)
+        self.axes.add_patch(FancyBboxPatch((x + 5, y + 5), width - 10, height - 10, fc=fill,
+                                           ec=GREY, boxstyle="round,pad=5"))
         self.text(x + width / 2, y + height / 2 + size / 3, words, size)
 
     def line(self, *points, color=GREY, dashed=False, width=1.5):
-        self.add("polyline", points=" ".join(f"{x:.1f},{y:.1f}" for x, y in points), fill="none",
-                 stroke=color, stroke_width=width, stroke_dasharray="5 4" if dashed else "none")
+        self.axes.plot(*np.transpose(points), color=color, linewidth=0.72 * width,
+                       linestyle="--" if dashed else "-")
 
-    def arrow(self, start, end, color=GREY, dashed=False, width=1.5):
+    def arrow(self, start, end, color=GREY):
         """Draw a line with a head at its end."""
         start, end = np.array(start, float), np.array(end, float)
         along = (end - start) / np.linalg.norm(end - start)
         aside = np.array([-along[1], along[0]])
-        self.line(start, end - 7 * along, color=color, dashed=dashed, width=width)
-        head = end, end - 9 * along + 4 * aside, end - 9 * along - 4 * aside
-        self.add("polygon", points=" ".join(f"{x:.1f},{y:.1f}" for x, y in head), fill=color)
+        self.line(start, end - 7 * along, color=color)
+        head = [end, end - 9 * along + 4 * aside, end - 9 * along - 4 * aside]
+        self.axes.add_patch(Polygon(head, fc=color))
 
     def circle(self, x, y, radius, fill=PALE):
-        self.add("circle", cx=x, cy=y, r=radius, fill=fill, stroke=GREY)
+        self.axes.add_patch(Circle((x, y), radius, fc=fill, ec=GREY, zorder=3))
 
     def matrix(self, x, y, rows, columns, cell=20, fill=PALE, marked=()):
         """Draw a matrix; marked entries, (row, column), are red."""
-        for row in range(rows):
-            for column in range(columns):
-                self.add("rect", x=x + column * cell, y=y + row * cell, width=cell, height=cell,
-                         fill="#f4c2c2" if (row, column) in marked else fill, stroke=GREY)
+        for row, column in np.ndindex(rows, columns):
+            self.axes.add_patch(Rectangle((x + column * cell, y + row * cell), cell, cell, ec=GREY,
+                                          fc="#f4c2c2" if (row, column) in marked else fill))
 
-    def svg(self):
-        inner = "\n".join(self.parts)
-        return (f'<svg xmlns="http://www.w3.org/2000/svg" width="{self.width}" '
-                f'height="{self.height}" viewBox="0 0 {self.width} {self.height}" '
-                f'font-family="sans-serif">\n<rect width="100%" height="100%" fill="white"/>\n'
-                f"{inner}\n</svg>\n")
+    def png(self):
+        file = BytesIO()
+        self.figure.savefig(file, format="png", metadata={"Software": None})
+        return file.getvalue()
 
 
 def network():
@@ -67,7 +65,7 @@ def network():
     for left, right in zip(places, places[1:]):
         for a in left:
             for b in right:
-                d.line(a, b, color="#bbb", width=0.8)
+                d.line(a, b, color="#bbbbbb", width=0.8)
     for (x, _, words), nodes in zip(layers, places):
         for node in nodes:
             d.circle(*node, 11)
@@ -79,7 +77,7 @@ def network():
     d.box(542, 90, 60, 36, "loss")
     d.arrow((572, 172), (572, 128))
     d.text(572, 190, "right class", 13)
-    return d.svg()
+    return d.png()
 
 
 def loops():
@@ -92,7 +90,7 @@ def loops():
     d.text(330, 26, "forward: each sets its value", 14, BLUE)
     d.arrow((565, 108), (95, 108), RED)
     d.text(330, 130, "backward: each adds to the grad of its inputs", 14, RED)
-    return d.svg()
+    return d.png()
 
 
 def paths():
@@ -109,7 +107,7 @@ def paths():
         d.arrow(start, end)
         d.text(*at, words, 13, BLUE)
     d.text(305, 89, "multiply along a path, add the paths", 13, RED)
-    return d.svg()
+    return d.png()
 
 
 def secant():
@@ -125,12 +123,12 @@ def secant():
            color=BLUE, width=2)
     d.line(low, high, color=RED, width=2, dashed=True)
     for point, name in (low, "x - h"), (middle, "x"), (high, "x + h"):
-        d.line(point, (point[0], 215), color="#bbb", dashed=True)
+        d.line(point, (point[0], 215), color="#bbbbbb", dashed=True)
         d.circle(*point, 4, "black")
         d.text(point[0], 232, name)
-    d.text(460, 60, "red: through two points", 13, RED, "start")
-    d.text(460, 85, "blue: the slope at x", 13, BLUE, "start")
-    return d.svg()
+    d.text(460, 60, "red: through two points", 13, RED, "left")
+    d.text(460, 85, "blue: the slope at x", 13, BLUE, "left")
+    return d.png()
 
 
 def upstream():
@@ -146,7 +144,7 @@ def upstream():
         d.text(x, 42, words, 15, color)
     d.text(470, 102, "dy, from upstream", 14, RED)
     d.text(170, 102, "dx, in the shape of x", 14, RED)
-    return d.svg()
+    return d.png()
 
 
 def product():
@@ -160,12 +158,12 @@ def product():
         d.text(x, 145, words)
     d.text(90, 25, "row i of a", 13, RED)
     d.text(310, 25, "row i of y", 13, RED)
-    d.text(390, 65, "Each gradient has the shape", 14, "black", "start")
-    d.text(390, 87, "of what it belongs to:", 14, "black", "start")
-    d.text(390, 113, "da (N, M), from dy (N, H) and b", 14, BLUE, "start")
-    d.text(390, 137, "db (M, H), from dy (N, H) and a", 14, BLUE, "start")
+    d.text(390, 65, "Each gradient has the shape", 14, "black", "left")
+    d.text(390, 87, "of what it belongs to:", 14, "black", "left")
+    d.text(390, 113, "da (N, M), from dy (N, H) and b", 14, BLUE, "left")
+    d.text(390, 137, "db (M, H), from dy (N, H) and a", 14, BLUE, "left")
     d.text(200, 172, "all of row i of y depends on row i of a, and nothing else does", 13, GREY)
-    return d.svg()
+    return d.png()
 
 
 def broadcast():
@@ -182,7 +180,7 @@ def broadcast():
     d.text(498, 72, "?", 18, RED)
     d.matrix(548, 75, 1, 3, marked=[(0, 1)])
     d.text(578, 120, "db (3,)")
-    return d.svg()
+    return d.png()
 
 
 def surprise():
@@ -192,8 +190,8 @@ def surprise():
     for left, heights, scale, words in ((30, scores, 24, "scores"), (250, p, 130, "probabilities")):
         for i, height in enumerate(heights):
             top = 150 - max(height, 0) * scale
-            d.add("rect", x=left + i * 30, y=round(top, 1), width=22,
-                  height=round(abs(height) * scale, 1), fill=RED if i == 4 else BLUE)
+            d.axes.add_patch(Rectangle((left + i * 30, top), 22, abs(height) * scale,
+                                       fc=RED if i == 4 else BLUE))
             d.text(left + i * 30 + 11, 195, i, 12)
         d.line((left - 5, 150), (left + 150, 150))
         d.text(left + 72, 25, words)
@@ -203,7 +201,7 @@ def surprise():
     d.text(440, 90, "-log", 13)
     d.box(474, 82, 150, 36, f"loss {-np.log(p[4]):.2f}")
     d.text(548, 140, f"{p[4]:.2f} for the right class, 4", 12, RED)
-    return d.svg()
+    return d.png()
 
 
 def training():
@@ -218,7 +216,7 @@ def training():
     d.line((550, 40), (550, 18), (85, 18))
     d.arrow((85, 18), (85, 39))
     d.text(318, 135, "an epoch: once through all examples", 13, BLUE)
-    return d.svg()
+    return d.png()
 
 
 def split():
@@ -231,13 +229,13 @@ def split():
     d.text(570, 105, "once", 14, RED)
     d.text(265, 26, "the training images of MNIST", 13, GREY)
     d.text(570, 26, "test images", 13, GREY)
-    return d.svg()
+    return d.png()
 
 
 def diamond():
     d = Drawing(640, 170)
     d.box(30, 65, 60, 36, "x")
-    d.box(130, 65, 80, 36, "h = eˣ")
+    d.box(130, 65, 80, 36, "h = $e^x$")
     d.box(270, 20, 90, 36, "log")
     d.box(400, 20, 90, 36, "tanh")
     d.box(530, 65, 80, 36, "loss")
@@ -247,7 +245,7 @@ def diamond():
     d.text(380, 115, "the short path", 13, BLUE)
     d.text(380, 12, "the long path", 13, BLUE)
     d.text(320, 155, "whose gradient may h pass on, and when?", 13, RED)
-    return d.svg()
+    return d.png()
 
 
 def columns():
@@ -262,7 +260,7 @@ def columns():
     d.text(515, 165, "z (B, D)")
     d.text(315, 135, "of this column", 13, GREY)
     d.text(315, 190, "each entry of a column of z depends on all of that column of x", 13, BLUE)
-    return d.svg()
+    return d.png()
 
 
 def window():
@@ -270,7 +268,7 @@ def window():
     inside = [(row, column) for row in range(1, 4) for column in range(2, 5)]
     d.matrix(50, 30, 7, 7, marked=inside)
     d.text(120, 195, "an image, 7 x 7")
-    d.text(235, 105, "·", 30)
+    d.text(235, 105, "$\\cdot$", 30)
     d.matrix(265, 70, 3, 3, fill="#cfe2f3")
     d.text(295, 155, "a kernel, 3 x 3")
     d.arrow((345, 100), (415, 100))
@@ -278,7 +276,7 @@ def window():
     d.matrix(430, 50, 5, 5, marked=[(1, 2)])
     d.text(480, 175, "5 x 5 sums")
     d.text(320, 220, "the same nine weights in every window; a pixel lies in up to nine", 13, BLUE)
-    return d.svg()
+    return d.png()
 
 
 PICTURES = {picture.__name__: picture for picture in (

@@ -73,9 +73,9 @@ def read_source(path):
         # An exercise that does not compile must not keep the next cells from running.
         cell.metadata = {"tags": ["raises-exception"]} if is_exercise(cell) else {}
         if names := PICTURE.findall(cell.source):
-            cell.attachments = {f"{name}.svg": {"image/svg+xml": base64.b64encode(
-                PICTURES[name]().encode()).decode()} for name in names}
-            cell.source = PICTURE.sub(r"(attachment:\1.svg)", cell.source)
+            cell.attachments = {f"{name}.png": {"image/png": base64.b64encode(
+                PICTURES[name]()).decode()} for name in names}
+            cell.source = PICTURE.sub(r"(attachment:\1.png)", cell.source)
     return notebook
 
 

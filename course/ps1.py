@@ -994,13 +994,8 @@ Softmax = check("MySoftmax")
 # Why does `f` above subtract the largest score first? A number added to all scores of a row changes
 # nothing, since numerator and denominator change by the same factor; but $e^{1000}$ is too large
 # for a float. And the other way round: the loss needs $\log y_c$, and $y_c$ may be rounded to 0.
-# But the logarithm of a softmax needs no quotient:
-#
-# $$z_i = \log y_i = s_i - \log\sum_k e^{s_k} = (s_i - m) - \log\sum_k e^{s_k - m},
-# \qquad m = \max_k s_k$$
-#
-# No power exceeds 1, and one of them is 1. So the sum lies between 1 and K, and nothing can
-# overflow or become $\log 0$.
+# But the logarithm of a softmax needs no quotient, $z_i = \log y_i = s_i - \log\sum_k e^{s_k}$. How
+# do you compute it so that no power can overflow, and the sum cannot be 0?
 
 # %% [markdown]
 # **Exercise 5.2: LogSoftmax.** Write `f` and `dx` for a batch (B, K). Scores of $\pm 1000$ must
@@ -1008,12 +1003,16 @@ Softmax = check("MySoftmax")
 #
 # <details><summary>Hint</summary>
 #
-# In `dx`, the value is $z$, so the softmax $y$ is its exponential. What is the derivative of the
-# *log-sum-exp*, $\log\sum_k e^{s_k}$, with respect to $s_j$? Note that it is in every $z_i$.
+# In `f`, subtract the largest score of each row first, as for Softmax. In `dx`, the value is $z$,
+# so the softmax $y$ is its exponential. What is the derivative of the *log-sum-exp*, $\log\sum_k
+# e^{s_k}$, with respect to $s_j$? Note that it is in every $z_i$.
 #
 # </details>
 #
 # <details><summary>The derivation</summary>
+#
+# With $m = \max_k s_k$, $z_i = (s_i - m) - \log\sum_k e^{s_k - m}$: no power exceeds 1, and one of
+# them is 1, so the sum lies between 1 and K.
 #
 # The derivative of log-sum-exp with respect to $s_j$ is $e^{s_j} / \sum_k e^{s_k} = y_j$. So, with
 # $g = z^\nabla$,
@@ -1675,7 +1674,7 @@ check("SuspectNormalize");
 
 # %%
 def suspect_jacobian(o):
-    """Return the matrix of the derivatives of softmax: of y_i by o_j in row i, column j."""
+    """Return the derivatives of softmax: y_i with respect to o_j in row i, column j."""
     e = np.exp(o - o.max())
     total = e.sum()
     jacobian = np.empty((len(o), len(o)))
