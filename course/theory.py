@@ -120,8 +120,8 @@ for build, x0 in (example_a, 2.0), (example_b, 0.5):
 # Differentiate $f_y\,g' + f_z\,h'$ once more:
 #
 # $$\frac{d^2\ell}{dx^2} = (f_{yy}\,g' + f_{yz}\,h')\,g' + f_y\,g'' + (f_{zy}\,g' + f_{zz}\,h')\,h'
-# + f_z\,h''
-# = f_{yy}\,g'^2 + 2 f_{yz}\,g'h' + f_{zz}\,h'^2 + f_y\,g'' + f_z\,h''$$
+# + f_z\,h''$$
+# $$= f_{yy}\,g'^2 + 2 f_{yz}\,g'h' + f_{zz}\,h'^2 + f_y\,g'' + f_z\,h''$$
 #
 # The naive rule lacks the squares, the mixed term and the factors $f_y$, $f_z$. That two formulas
 # look different does not prove that they are: a **counterexample** does. In example (a) $\ell =
@@ -404,8 +404,8 @@ def numbers(component, *inputs, dy):
 # with the numbers below, which you can work out by hand.
 
 # %%
-numbers(edf.Affine, [[1.0, 2.0], [0.0, -1.0], [3.0, 1.0]], [[1.0, -1.0], [2.0, 0.5]], [10.0, 20.0],
-        dy=[[1.0, 0.0], [0.0, 2.0], [-1.0, 1.0]])
+numbers(edf.Affine, [[1.0, 2.0], [0.0, -1.0], [3.0, 1.0]], [[1.0, -1.0], [2.0, 0.5]],
+        [10.0, 20.0], dy=[[1.0, 0.0], [0.0, 2.0], [-1.0, 1.0]])
 
 # %% [markdown]
 # ### BEGIN SOLUTION
@@ -716,10 +716,10 @@ check("my_forward");
 # o^\nabla_i\,V_{ji},
 # \quad k^\nabla_j = h^\nabla_j\,h_j\,(1 - h_j),$$
 #
-# $$o^\nabla = y - t,\quad V^\nabla = h^\top o^\nabla,\quad c^\nabla = o^\nabla,\quad h^\nabla =
-# o^\nabla V^\top,\quad
-# k^\nabla = h^\nabla \odot h \odot (1 - h),\quad W^\nabla = x^\top k^\nabla,\quad b^\nabla =
-# k^\nabla.$$
+# $$o^\nabla = y - t,\quad V^\nabla = h^\top o^\nabla,\quad c^\nabla = o^\nabla,\quad
+# h^\nabla = o^\nabla V^\top,$$
+# $$k^\nabla = h^\nabla \odot h \odot (1 - h),\quad W^\nabla = x^\top k^\nabla,\quad
+# b^\nabla = k^\nabla.$$
 #
 # $x$, $h$ and $y$ are needed again; $k$ and $o$ can be forgotten. In a batch only row $n$ of $o$
 # has to do with $\ell_n$, so $o^\nabla_{nj} = (y_{nj} - t_{nj}) / B$. All rows use the same $V$ and
