@@ -376,10 +376,9 @@ class SoftmaxCrossEntropy(Component):
 
     scores (B, K), labels (B,) integers in 0..K-1  ->  y (B,)
 
-    Written as log sum_k exp(s_ik) - s_i[c_i]: no probability is formed whose
-    logarithm could be infinite, and the gradient is short, softmax(scores)
-    minus the one-hot labels.
-    Raises ValueError if a label is not a class number.
+    Written as log sum_k exp(s_ik) - s_i[c_i], so that no logarithm is infinite;
+    the gradient is softmax(scores) minus the one-hot labels.
+    Raises ValueError if a label is no class number.
     Source: Bishop 2006, eq. 4.109.
     """
 
@@ -413,6 +412,12 @@ def total(x, axis=None, keepdims=False):
     pairwise = x.flags.c_contiguous and axis in (None, -1, x.ndim - 1)
     y = np.add.reduce(x, axis, None if pairwise else float, keepdims=keepdims)
     return y.astype(x.dtype, copy=False)
+
+
+def mean(x, axis, keepdims=True):
+    """Return the mean over axes."""
+    y = total(x, axis, keepdims)
+    return y / (x.size // y.size)
 
 
 def unbroadcast(dy, shape):
@@ -653,8 +658,7 @@ class SigmoidCrossEntropy(Component):
         require(scores.shape == np.shape(targets), f"scores and targets must have one shape, got "
                 f"{scores.shape} and {np.shape(targets)}")
         require(np.min(targets) >= 0 and np.max(targets) <= 1, "targets must be from 0 to 1")
-        rest = np.log1p(np.exp(-abs(scores)))
-        return np.maximum(scores, 0) - scores * targets + rest
+        return np.maximum(scores, 0) - scores * targets + np.log1p(np.exp(-abs(scores)))
 
     def dscores(self, dy, scores, targets):
         return dy * (sigmoid(scores) - targets)
@@ -699,8 +703,7 @@ class Mean(Sum):
     """Mean over an axis, several, or all (None)."""
 
     def f(self, x, axis=None, keepdims=False):
-        y = total(x, axis, keepdims)
-        return y / (x.size // y.size)
+        return mean(x, axis, keepdims)
 
     def dx(self, dy, x, axis, keepdims):
         return super().dx(dy * (dy.size / x.size), x, axis, keepdims)
@@ -782,8 +785,7 @@ class Embedding(Component):
 
     w (N, D), index (...) integers in 0..N-1  ->  y (..., D)
 
-    Cut y into steps, y[:, t], not the index: components hold real numbers.
-    Raises ValueError if there is no such row.
+    Raises ValueError if there is no such row.  For steps cut y, not the index.
     """
 
     def f(self, w, index):
@@ -811,9 +813,7 @@ class Transpose(Component):
         return x.transpose(axes)
 
     def dx(self, dy, x, axes):
-        if axes is None:
-            return dy.transpose()
-        return dy.transpose(np.argsort(np.mod(axes, x.ndim)))   # -1 is the last
+        return dy.transpose(axes and np.argsort(np.mod(axes, x.ndim)))     # -1 is the last
 
 
 class Expand(Component):
@@ -847,12 +847,6 @@ class Concat(Component):
 
 
 # Normalisation and regularisation, which differ after training.
-
-def mean(x, axes):
-    """Return the mean over axes, which stay, of length 1."""
-    y = total(x, axes, keepdims=True)
-    return y / (x.size // y.size)
-
 
 def through_standardizing(dz, z, sd, axes):
     """Turn the gradient of z = (x - mean) / sd into that of x.
@@ -911,9 +905,8 @@ class BatchNorm(Component):
         x = x.swapaxes(1, -1)               # (B, C, H, W) -> (B, W, H, C), or x (B, D) itself
         require(np.shape(gamma) == np.shape(beta) == x.shape[-1:], f"gamma and beta must have "
                 f"shape {x.shape[-1:]}, as axis 1 of x")
-        require(np.shape(self.mean) in [(), x.shape[-1:]], f"the running statistics have shape "
-                f"{np.shape(self.mean)}, not {x.shape[-1:]}")
         self.axes = tuple(range(x.ndim - 1)) if training else None
+        centre, variance = self.mean, self.variance
         if training:
             centre = mean(x, self.axes).reshape(-1)                 # (B, W, H, C) -> (C,)
             variance = mean((x - centre) ** 2, self.axes).reshape(-1)
@@ -923,8 +916,6 @@ class BatchNorm(Component):
             self.mean = self.mean + momentum * (centre - self.mean)
             change = variance * (n / (n - 1)) - self.variance
             self.variance = self.variance + momentum * change
-        else:
-            centre, variance = self.mean, self.variance
         self.sd = np.sqrt(variance + eps)
         self.z = (x - centre) / self.sd
         return (gamma * self.z + beta).swapaxes(1, -1)
@@ -947,17 +938,14 @@ class BatchNorm(Component):
 class Dropout(Component):
     """Zeros with probability p while training, the rest scaled: y = x m.
 
-    m is 0 or 1 / (1 - p), drawn anew in every forward(): 1 on average.  After
-    training y = x.  Raises ValueError unless 0 <= p < 1.
-    Source: Srivastava et al. 2014.
+    m is 0 or 1 / (1 - p), drawn anew in every forward(); after training 1.
+    Raises ValueError unless 0 <= p < 1.  Source: Srivastava et al. 2014.
     """
 
     def f(self, x, p=0.5):
         require(0 <= p < 1, f"p must be at least 0 and below 1, got {p}")
-        self.m = 1.0
-        if training:
-            kept = rng.random(x.shape) >= p
-            self.m = kept / x.dtype.type(1 - p)         # keeps float32
+        scale = x.dtype.type(1 - p)                     # keeps float32
+        self.m = (rng.random(x.shape) >= p) / scale if training else 1.0
         return x * self.m
 
     def dx(self, dy, x, p):
@@ -965,9 +953,8 @@ class Dropout(Component):
 
 
 # Images (B, C, H, W), by windows: each is kh high, kw wide and `stride` from the
-# next, after `padding` empty pixels were put around the image.  Loops are over
-# the pixels of one window only.  NumPy is fast along a long last axis, so the
-# batch is made the last one in memory, and what is computed inherits that.
+# next, after `padding` empty pixels were put around the image.  The batch is the
+# last axis in memory, as NumPy is fast along a long one.
 
 def pad(x, padding, fill=0):
     """Return x (B, C, H, W) with so many pixels more on all sides."""
@@ -984,6 +971,7 @@ def pad(x, padding, fill=0):
 def pixels(image, size, stride):
     """Return the first pixel of all windows (B, C, H', W'), the second, ..."""
     (kh, kw), (h, w) = size, image.shape[2:]
+    stride = kh if stride is None else stride
     require(min(kh, kw, stride) >= 1, f"size and stride must be 1 or more, got {size} and {stride}")
     require(kh <= h and kw <= w, f"a window {kh, kw} exceeds the image {h, w}")
     return [image[:, :, i:h - kh + i + 1:stride, j:w - kw + j + 1:stride]
@@ -999,16 +987,6 @@ def spread(parts, x, size, stride, padding):
     return image[:, :, p:p + h, p:p + w]
 
 
-def batch_last(x):
-    """Return a view with the first axis as the last."""
-    return x.transpose(*range(1, x.ndim), 0)
-
-
-def batch_first(x):
-    """Return a view with the last axis as the first."""
-    return x.transpose(-1, *range(x.ndim - 1))
-
-
 class Conv2d(Component):
     """Convolution: every window of x times every kernel of w, plus b.
 
@@ -1021,27 +999,29 @@ class Conv2d(Component):
 
     def f(self, x, w, b, stride=1, padding=0):
         require(w.ndim == 4, "w must be kernels (O, C, kh, kw)")
-        image = pad(batch_first(np.ascontiguousarray(batch_last(x))), padding)
-        cut = [batch_last(pixel) for pixel in pixels(image, w.shape[2:], stride)]
+        image = np.ascontiguousarray(np.moveaxis(x, 0, -1))     # (C, H, W, B)
+        image = pad(np.moveaxis(image, -1, 0), padding)         # (B, C, H, W)
+        cut = [pixel.transpose(1, 2, 3, 0) for pixel in pixels(image, w.shape[2:], stride)]
         require(x.shape[1] == w.shape[1], "x and w differ in channels (axis 1)")
         require(b.shape == w.shape[:1], f"b must have shape {w.shape[:1]}")
         self.cut = np.stack(cut, axis=1).reshape(w[0].size, -1)     # (C kh kw, H' W' B)
         y = w.reshape(len(w), -1) @ self.cut + b[:, None]       # (O, H' W' B) + (O, 1)
-        return batch_first(y.reshape(-1, *cut[0].shape[1:]))    # -> (B, O, H', W')
+        return y.reshape(-1, *cut[0].shape[1:]).transpose(3, 0, 1, 2)   # -> (B, O, H', W')
 
     def dx(self, dy, x, w, b, stride, padding):
-        dy_rows = batch_last(dy).reshape(len(w), -1)            # (O, H' W' B)
+        dy_rows = dy.transpose(1, 2, 3, 0).reshape(len(w), -1)            # (O, H' W' B)
         parts = w.reshape(len(w), -1).T @ dy_rows               # -> (C kh kw, H' W' B)
-        parts = parts.reshape(x.shape[1], -1, *dy.shape[2:], len(x)).swapaxes(0, 1)
-        return spread(map(batch_first, parts), x, w.shape[2:], stride, padding)
+        parts = parts.reshape(x.shape[1], -1, *dy.shape[2:], len(x))
+        parts = parts.transpose(1, 4, 0, 2, 3)                  # (kh kw, B, C, H', W')
+        return spread(parts, x, w.shape[2:], stride, padding)
 
     def dw(self, dy, x, w, b, stride, padding):
-        dy_rows = batch_last(dy).reshape(len(w), -1)            # (O, H' W' B)
+        dy_rows = dy.transpose(1, 2, 3, 0).reshape(len(w), -1)            # (O, H' W' B)
         dw = self.cut @ dy_rows.T               # BLAS takes longer for its transpose
         return dw.T.reshape(w.shape)                            # (C kh kw, O) -> w.shape
 
     def db(self, dy, x, w, b, stride, padding):
-        return total(batch_last(dy).reshape(len(w), -1), axis=1)    # (O, H' W' B) -> (O,)
+        return total(dy.transpose(1, 2, 3, 0).reshape(len(w), -1), axis=1)    # (O, H' W' B) -> (O,)
 
 
 class MaxPool2d(Component):
@@ -1054,7 +1034,7 @@ class MaxPool2d(Component):
 
     def f(self, x, size, stride=None, padding=0):
         require(padding <= size // 2, "padding may be half of the size at most")
-        self.pixels = pixels(pad(x, padding, -np.inf), (size, size), stride or size)
+        self.pixels = pixels(pad(x, padding, -np.inf), (size, size), stride)
         return reduce(np.maximum, self.pixels)
 
     def dx(self, dy, x, size, stride, padding):
@@ -1062,7 +1042,7 @@ class MaxPool2d(Component):
         count = sum(largest)
         share = np.divide(dy, count, out=count)         # in memory like x
         parts = (share * is_largest for is_largest in largest)
-        return spread(parts, x, (size, size), stride or size, padding)
+        return spread(parts, x, (size, size), stride, padding)
 
 
 class AvgPool2d(Component):
@@ -1070,10 +1050,10 @@ class AvgPool2d(Component):
 
     def f(self, x, size, stride=None, padding=0):
         require(padding <= size // 2, "padding may be half of the size at most")
-        return sum(pixels(pad(x, padding), (size, size), stride or size)) / size ** 2
+        return sum(pixels(pad(x, padding), (size, size), stride)) / size ** 2
 
     def dx(self, dy, x, size, stride, padding):
-        return spread([dy / size ** 2] * size ** 2, x, (size, size), stride or size, padding)
+        return spread([dy / size ** 2] * size ** 2, x, (size, size), stride, padding)
 
 
 # =============================================================================
@@ -1085,10 +1065,7 @@ rng = np.random.default_rng()   # the source of every random number
 
 
 class evaluating(ContextDecorator):
-    """Let BatchNorm and Dropout act as after training, `with edf.evaluating():`.
-
-    Or in a function, all of it, under `@edf.evaluating()`.
-    """
+    """Let BatchNorm and Dropout act as after training; also as a decorator."""
 
     before = ()             # the modes to go back to, as it may be entered twice
 
@@ -1120,9 +1097,8 @@ def xavier(fan_in, fan_out, generator=None):
     Their variance is 1 / fan_in: a sum of fan_in products varies as much as one
     of its inputs.  Named as in TTIC 31230; the paper's rule is glorot.
     """
-    half_width = np.sqrt(3 / fan_in)
-    w = (generator or rng).uniform(-half_width, half_width, (fan_in, fan_out))
-    return w.astype(dtype)
+    most = np.sqrt(3 / fan_in)
+    return (generator or rng).uniform(-most, most, (fan_in, fan_out)).astype(dtype)
 
 
 def glorot(fan_in, fan_out, generator=None):
@@ -1144,16 +1120,17 @@ def he(fan_in, fan_out, generator=None):
 class Optimiser:
     """What all optimisers share: step() moves all in params, w <- w - lr d.
 
-    A subclass gives the direction d.  lr, the learning rate, may be changed
-    between steps.  weight_decay w is added to the gradient, as if the loss had
-    a term weight_decay |w|^2 / 2.  Raises ValueError for a setting out of range.
+    A subclass gives the direction d.  lr, the learning rate, may be changed at
+    any time.  weight_decay w is added to the gradient, as for a term of the loss
+    weight_decay |w|^2 / 2.  Raises ValueError for a setting out of range.
     """
 
     decay_apart = False     # True for AdamW: w shrinks apart from the gradient
 
-    def __init__(self, lr, weight_decay=0):
-        self.lr, self.weight_decay = lr, weight_decay
+    def __init__(self, lr, weight_decay=0, **settings):
         self.memory = {}                # {Param: {name: array or number}}
+        for name, value in dict(settings, lr=lr, weight_decay=weight_decay).items():
+            setattr(self, name, value)
 
     def __setattr__(self, name, value):
         require_setting(self, name, value)
@@ -1189,8 +1166,7 @@ class SGD(Optimiser):
 
     def __init__(self, lr, momentum=0, nesterov=False, weight_decay=0):
         require(momentum or not nesterov, "nesterov needs a momentum, such as 0.9")
-        super().__init__(lr, weight_decay)
-        self.momentum, self.nesterov = momentum, nesterov
+        super().__init__(lr, weight_decay, momentum=momentum, nesterov=nesterov)
 
     def direction(self, grad, kept):
         if not self.momentum:
@@ -1206,8 +1182,7 @@ class AdaGrad(Optimiser):
     """
 
     def __init__(self, lr=0.01, eps=1e-10, weight_decay=0):
-        super().__init__(lr, weight_decay)
-        self.eps = eps
+        super().__init__(lr, weight_decay, eps=eps)
 
     def direction(self, grad, kept):
         v = kept["v"] = kept.get("v", 0) + grad ** 2
@@ -1222,8 +1197,7 @@ class RMSProp(Optimiser):
     """
 
     def __init__(self, lr=0.01, alpha=0.99, eps=1e-8, weight_decay=0):
-        super().__init__(lr, weight_decay)
-        self.alpha, self.eps = alpha, eps
+        super().__init__(lr, weight_decay, alpha=alpha, eps=eps)
 
     def direction(self, grad, kept):
         alpha = self.alpha
@@ -1240,8 +1214,7 @@ class Adam(Optimiser):
     """
 
     def __init__(self, lr=0.001, betas=(0.9, 0.999), eps=1e-8, weight_decay=0):
-        super().__init__(lr, weight_decay)
-        self.betas, self.eps = betas, eps
+        super().__init__(lr, weight_decay, betas=betas, eps=eps)
 
     def direction(self, grad, kept):
         beta1, beta2 = self.betas
@@ -1272,12 +1245,11 @@ def clip_gradients(max_norm):
     it is not finite, or max_norm not positive.
     """
     require(max_norm > 0, f"max_norm must be greater than 0, got {max_norm}")
-    squares = [np.square(param.grad, dtype=float).sum() for param in learned()]
-    norm = math.sqrt(sum(squares))
+    norm = math.sqrt(sum(np.square(param._grad, dtype=float).sum() for param in learned()))
     require(math.isfinite(norm), f"the norm of the gradients is {norm}")
     if norm > max_norm:
         for param in learned():
-            param.grad = param.grad * (max_norm / norm)
+            param.grad = param._grad * (max_norm / norm)
     return norm
 
 
@@ -1319,13 +1291,9 @@ def batches(*arrays, size, shuffle=False):
     require(len(set(lengths)) == 1, f"arrays differ in length: {lengths}")
     require(isinstance(size, numbers.Integral) and size >= 1, f"a batch needs a whole number of "
             f"rows, at least one, got size {size}")
-    rows = lengths[0]
-    if shuffle:
-        order = rng.permutation(rows)
-    for start in range(0, rows, size):
-        part = slice(start, start + size)
-        if shuffle:
-            part = order[part]
+    order = rng.permutation(lengths[0]) if shuffle else None
+    for start in range(0, lengths[0], size):
+        part = order[start:start + size] if shuffle else slice(start, start + size)
         yield tuple(array[part] for array in arrays)
 
 
@@ -1336,10 +1304,7 @@ def batches(*arrays, size, shuffle=False):
 # What sections 1 and 2 build and run components with.
 
 def prepare(kind):
-    """Note {name in f: default}, and whether there is a *xs, for bind.
-
-    Raises TypeError if f has an argument that a component cannot have.
-    """
+    """Note {name in f: default} for bind; TypeError for what can be no argument."""
     method = kind.f if kind.__init__ is Component.__init__ else kind.__init__
     kind.__signature__ = inspect.signature(method.__get__(0))   # for help()
     kind.defaults, kind.many = {}, False
@@ -1367,17 +1332,18 @@ def bind(component, args, options):
         *kind.defaults, *(f"x{i}" for i in range(len(args) - len(kind.defaults)))]
     given = dict(zip(names, args))
     if options or len(args) != len(names):
-        require_call(kind, args, options)
+        signature = inspect.signature(kind.f.__get__(0))
+        try:
+            signature.bind(*args, **options)
+        except TypeError as error:
+            raise TypeError(f"{kind.__name__}{signature}: {error}") from None
         given = kind.defaults | given | options
     require_arguments(kind, given)
     return given
 
 
 def identify(component):
-    """Note which line builds a component; name it, and inputs without a name.
-
-    Raises TypeError if its __init__ has not come to that of Component.
-    """
+    """Note which line builds a component; name it, and inputs without a name."""
     if "arguments" not in vars(component):
         raise TypeError(f"__init__ of {type(component).__name__} must call super().__init__")
     component.number = len(components)
@@ -1452,11 +1418,10 @@ def tool(name):
 
 
 def check_gradients(loss, *nodes, entries=1000, tolerance=1e-6):
-    """Compare what backward(loss) gives with differences of values.
+    """Compare backward(loss) with differences of values: {what: largest error}.
 
-    Says nothing if all is right.  Returns {what was compared: largest error}.
     Raises AssertionError with the component, its method and the worst entry if
-    an error exceeds the tolerance.  See edf_tools/check.py.
+    an error exceeds the tolerance.
     """
     return tool("check").check_gradients(loss, *nodes, entries=entries, tolerance=tolerance)
 
@@ -1502,15 +1467,6 @@ def require(condition, rule):
 
 
 REQUIRED = inspect.Parameter.empty      # the default of what has none
-
-
-def require_call(kind, args, options):
-    """Raise TypeError, in Python's words, if f would not take these arguments."""
-    signature = inspect.signature(kind.f.__get__(0))
-    try:
-        signature.bind(*args, **options)
-    except TypeError as error:
-        raise TypeError(f"{kind.__name__}{signature}: {error}") from None
 
 
 def require_arguments(kind, given):
@@ -1567,21 +1523,17 @@ def require_loss(loss):
     """Raise TypeError unless backward(loss) can differentiate what it holds."""
     require_member(loss, "the loss")
     if loss.value is None:
-        own = "" if type(loss).forward is Component.forward else ", which must set it"
-        raise TypeError(f"{loss} has no value yet: call forward() first{own}")
+        raise TypeError(f"{loss} has no value yet: call forward() first, which must set it")
     if not loss.value.size:
         raise ValueError(f"{loss} is an empty array, which has no mean")
     if not loss.needs_grad:
         require_inputs(ancestors(loss))
-        raise TypeError(f"{loss} depends on no Param: make a Param of what you want the gradient "
-                        "of")
+        raise TypeError(f"{loss} depends on no Param: make one of what you differentiate by")
     if forward in pending:
-        raise TypeError("the last forward() did not come to its end: call it again before "
-                        "backward(loss)")
+        raise TypeError("the last forward() did not come to its end: call it again")
     for component in ancestors(loss) if pending else ():
         if component in pending:
-            raise TypeError(f"{component} has changed since the last forward(): call it again "
-                            "before backward(loss)")
+            raise TypeError(f"{component} has changed since the last forward(): call it again")
 
 
 def require_step(optimiser):
@@ -1634,8 +1586,7 @@ def require_inputs(nodes):
 def derivative(component, name):
     """Return the method d<name>; NotImplementedError if there is none."""
     if component._grad is None:
-        raise TypeError(f"{component} has no gradient yet: call edf.backward(loss), which calls "
-                        "backward() of every component")
+        raise TypeError(f"{component} has no gradient yet: call edf.backward(loss)")
     method = getattr(component, "d" + name, None)
     if method is None:
         raise NotImplementedError(f"{type(component).__name__} has to define d{name}, because "
@@ -1729,7 +1680,7 @@ def facts(component, method, error):
 
 
 def refusing(words):
-    """Return a method that raises TypeError: Python or NumPy would misread a component."""
+    """Return a method that raises TypeError, where a component would be misread."""
     def method(component, *args, **options):
         raise TypeError(f"{component} {words}")
     return method
@@ -1744,6 +1695,5 @@ Component.__reduce_ex__ = refusing("cannot be copied, as it is part of a graph: 
                                    "kept = edf.save(), and put them back, edf.load(kept)")
 Component.__init_subclass__ = classmethod(prepare)
 [prepare(kind) for kind in [*globals().values()] if isinstance(kind, Joining)]
-
 if __name__ == "__main__":
     print(__doc__)
