@@ -202,8 +202,7 @@ def with_floor(task):
         else:
             continue
         ways = [[partial(np.matmul, a, b, out=a @ b) for a, b in way] for way in ways]
-        fastest = [min(forms, key=lambda form: min(time_steps(form, 3)[0] for _ in range(5)))
-                   for forms in zip(*ways)]
+        fastest = [min(forms, key=quickest) for forms in zip(*ways)]
         products += fastest if products or task.dx else fastest[:2]
     need(products, "it has no products")
 
@@ -212,6 +211,48 @@ def with_floor(task):
             multiply()
 
     return step, None, None
+
+
+def with_hand(task):
+    """Straight lines of NumPy, without a framework: see by_hand.py.
+
+    A perceptron is written with examples as rows and as columns, of which the faster counts.
+    """
+    import by_hand as hand
+    need(task.perceptron or task.layers == CNN, "it is written for perceptrons and W6")
+    x, labels = task.data
+    start = [p.reshape(len(p), -1).T if p.ndim == 4 else p for p in task.start]
+    factor = -task.lr if task.optimiser == "sgd" else 1
+    activation = "sigmoid" if ("sigmoid",) in task.layers else "relu"
+
+    def write(program):
+        p, g, layers, grads = hand.together(start)
+        lines = program(x, labels, layers, grads, factor)
+        update, begin = hand.update_lines(task.optimiser, task.lr, BETA1, BETA2, EPS, p, g)
+
+        def gradients():
+            run(lines)
+            return original(hand.apart(grads, 1 / factor))
+
+        def step():
+            run(lines)
+            begin()
+            run(update)
+
+        return step, gradients, lambda: original(hand.apart(layers))
+
+    def run(lines):
+        for function, *arguments in lines:
+            function(*arguments)
+
+    def original(arrays):
+        return [a.T.reshape(p.shape) if p.ndim == 4 else a for a, p in zip(arrays, task.start)]
+
+    np.seterr(over="ignore")            # of exp(-x) in sigmoid: 1 / infinity is right
+    ways = [hand.two_convolutions] if task.layers == CNN else [
+        partial(way, activation=activation)
+        for way in (hand.perceptron_by_rows, hand.perceptron_by_columns)]
+    return write(min(ways, key=lambda way: quickest(write(way)[0])))
 
 
 def with_torch(task):
@@ -418,6 +459,7 @@ def with_tinygrad(task):
 
 # The name of each, its adapter, and the distribution that it needs.
 PEERS = {"EDF": (with_edf, "numpy"), "floor": (with_floor, "numpy"),
+         "by hand": (with_hand, "numpy"),
          "PyTorch": (with_torch, "torch"), "JAX": (with_jax, "jax"),
          "autograd": (with_autograd, "autograd"), "MyGrad": (with_mygrad, "mygrad"),
          "scikit-learn": (with_sklearn, "scikit-learn"), "tinygrad": (with_tinygrad, "tinygrad")}
@@ -453,6 +495,11 @@ def time_steps(step, count):
     cpu = time.process_time() - cpu
     others = None if others is None else max(0, busy() - others - cpu) / wall
     return wall / count, cpu / wall, others
+
+
+def quickest(step):
+    """Return seconds for a step, the shortest of some."""
+    return min(time_steps(step, 3)[0] for _ in range(5))
 
 
 def work(pipe, name):
