@@ -33,7 +33,7 @@ def apart(layers, factor=1):
 
 
 def loss_lines(s, ds, labels, factor):
-    """Return the lines from scores s (K, B) to the losses, and to ds, their gradient times factor."""
+    """Return the lines from scores s (K, B) to losses, and to ds, the gradient times factor."""
     k, b = s.shape
     places, largest, total, picked, losses = labels * b + np.arange(b), *np.empty((4, b), s.dtype)
     onehot, ones = np.zeros((k, b), s.dtype), np.ones(k, s.dtype)
@@ -102,7 +102,7 @@ def perceptron_by_rows(x, labels, layers, grads, factor, activation):
 
 
 def perceptron_by_columns(x, labels, layers, grads, factor, activation):
-    """Return the same, where every example is a column, with a 1 below it: so the bias is a weight."""
+    """Return the same, where examples are columns, with a 1 below: so the bias is a weight."""
     b, widths = len(x), [layer.shape[1] for layer in layers]
     xs = [np.ones((len(layer), b), np.float32) for layer in layers]
     xs[0][:-1] = x.T

@@ -128,7 +128,7 @@ def mlp(*widths, activation):
 
 
 def block(channels, filters):
-    """Return the layers of a convolution 3x3 with BatchNorm, ReLU and pooling, for half the size."""
+    """Return the layers of a convolution 3x3, BatchNorm, ReLU, and pooling to half the size."""
     return (("kernels", channels, filters, 3, 1, 1), ("batchnorm", filters), ("relu",), ("pool", 2))
 
 
@@ -189,7 +189,7 @@ def network(task, x, params, ops):
 
 
 def gpt(ops, symbols, *params):
-    """Return the scores (B T, N) of a GPT for symbols (B, T): the operators are the same everywhere.
+    """Return the scores (B T, N) of a GPT for symbols (B, T): operators are the same everywhere.
 
     Between its two blocks, a row is one place of one example.
     """
@@ -406,7 +406,7 @@ def with_hand(task):
 
 
 def with_torch(task):
-    """Eager; weights of an affine layer are (H, D) as in torch.nn.Linear; an LSTM is torch.nn.LSTM."""
+    """Eager; weights (H, D) of an affine layer as in torch.nn.Linear; an LSTM is torch.nn.LSTM."""
     import torch
     from torch.nn import functional as F
     torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
@@ -703,6 +703,7 @@ def quickest(step):
 
 def work(pipe, name):
     """Answer the requests (function, arguments) of the coordinator, one at a time."""
+    np.empty(30_000_000, np.uint8)      # freed at once: see "Memory between steps" in README.md
     adapter, distribution = PEERS[name]
     made = {}
 
