@@ -657,8 +657,7 @@ def with_tinygrad(task):
 # The name of each, its adapter, and the distribution that it needs.
 PEERS = {"EDF": (with_edf, "numpy"),
          **({"EDF compiled": (with_compiled, "numpy")} if hasattr(edf, "compiled") else {}),
-         "floor": (with_floor, "numpy"),
-         "by hand": (with_hand, "numpy"),
+         "by hand": (with_hand, "numpy"), "floor": (with_floor, "numpy"),
          "PyTorch": (with_torch, "torch"), "JAX": (with_jax, "jax"),
          "autograd": (with_autograd, "autograd"), "MyGrad": (with_mygrad, "mygrad"),
          "scikit-learn": (with_sklearn, "scikit-learn"), "tinygrad": (with_tinygrad, "tinygrad")}
@@ -673,6 +672,11 @@ def environment(threads):
     flags = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
     return {**dict.fromkeys(names, str(threads)), "XLA_FLAGS": flags if threads == 1 else "",
             "JAX_PLATFORMS": "cpu", "DEV": "CPU", "THREADS": str(int(threads > 1))}
+
+
+def free_large_array():
+    """Let glibc keep what is freed from now on: see "Memory between steps" in README.md."""
+    np.empty(30_000_000, np.uint8)
 
 
 def busy():
@@ -703,7 +707,7 @@ def quickest(step):
 
 def work(pipe, name):
     """Answer the requests (function, arguments) of the coordinator, one at a time."""
-    np.empty(30_000_000, np.uint8)      # freed at once: see "Memory between steps" in README.md
+    free_large_array()
     adapter, distribution = PEERS[name]
     made = {}
 
