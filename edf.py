@@ -23,8 +23,8 @@ component adds its share to the gradients of its inputs.
         sgd.step()
     print(scores.value.argmax(axis=1))              # [0 1 1 0]
 
-Sections 1 to 3 are the whole idea.  To look up are 4, the other functions, 5,
-training, 6, tools, and 7, what refuses wrong use and words the errors.
+Sections 1 to 3 are the whole idea.  Look up the rest: (4) other functions, (5)
+training, (6) tools and plumbing, (7) what refuses wrong use (require... and so on).
 
 Letters in shapes: B examples in a batch, D numbers for each of them at the
 input of a layer, H at its output, K classes; M and N where none of these is
@@ -53,7 +53,7 @@ import numpy as np
 
 components = []     # every component, in the order in which they were built
 params = []         # the Params among them: what an optimiser updates
-pending = set()     # what was set since forward(), and a walk that did not end
+pending = set()     # why results may be stale: new values, unfinished walks
 
 dtype = np.float32  # of every real number in the graph
 
@@ -80,19 +80,19 @@ def forward():
         except Exception as error:
             explain(error, component)
             raise
-    pending.intersection_update([backward])
+    pending.intersection_update([backward])     # if that has failed, it still has
 
 
 @np.errstate(under="ignore")
 def backward(loss):
-    """Set grad, the gradient of the mean of loss.value, from Params to loss.
+    """Set grad, d mean(loss.value) / d value, in all nodes from a Param to loss.
 
-    In reverse order a component comes after all that use it, so by then its
-    gradient is complete.  Of components that are not on the way from a Param to
-    the loss, and of Inputs, grad stays None.
+    In reverse order a component comes after all its users, so by then its
+    gradient is complete.  Every grad is first reset to None, and stays None off
+    the paths from a Param to the loss: in every Input, for example.
 
-    Raises TypeError unless forward() was called last, and the loss depends on a
-    Param; ValueError if it is an empty array.
+    Raises TypeError if forward() is due, or if the loss depends on no Param;
+    ValueError if loss.value is empty.
     """
     require_loss(loss)
     pending.add(backward)
@@ -117,10 +117,10 @@ def backward(loss):
 class Joining(type):
     """How a component is built: it joins the graph when its __init__ has ended."""
 
-    def __call__(cls, *args, **options):
+    def __call__(cls, *args, **kwargs):
         start = len(components)
         try:
-            component = super().__call__(*args, **options)
+            component = super().__call__(*args, **kwargs)
             identify(component)
             components.append(component)
             return component
@@ -153,12 +153,12 @@ class Component(metaclass=Joining):
 
     needs_grad = False  # is it a Param, or does it depend on one?
     arguments = {}      # {name in f: an input, or None for an option}
-    number = name = built = None    # 3, "Affine[3]", the path and line that built it
+    number = name = built = None    # place in components, name, path and line
     statistics = ()     # attributes that save() keeps too
     _value = _grad = None
 
-    def __init__(self, *args, **options):
-        given = bind(self, args, options)
+    def __init__(self, *args, **kwargs):
+        given = bind(self, args, kwargs)
         vars(self).update(given)
         self.arguments = {name: x if isinstance(x, Component) else None
                           for name, x in given.items()}
@@ -202,13 +202,15 @@ class Component(metaclass=Joining):
 
     def backward(self):
         """Add what each d-method returns to its input, if that needs a gradient."""
+        require_gradient(self)
         values = self.values()
         for name, x in self.arguments.items():
             if x is not None and x.needs_grad:
-                x.add_grad(derivative(self, name)(self._grad, *values))
+                derivative = getattr(self, "d" + name, None) or missing(self, name)
+                x.add_grad(derivative(self._grad, *values))
 
     def add_grad(self, grad):
-        """Add to grad: not by +=, as the first may be another node's grad too."""
+        """Add to grad, but not in place: another node may hold this array too."""
         if self.needs_grad:
             grad = as_real(grad, self._value.shape)
             self._grad = grad if self._grad is None else as_real(self._grad + grad)
@@ -229,9 +231,9 @@ class Component(metaclass=Joining):
 class Input(Component):
     """Data: set x.value = array before forward(), or at once: Input(array).
 
-    Real numbers become `dtype`, integers (labels) stay.  Its name may be that of
-    its first use.  It has no gradient: for that of an image make it a Param, and
-    edf.params.remove(x).  Raises ValueError for no numbers, or an empty array.
+    Real numbers become `dtype`, integers (labels) stay integers.  Without a name
+    it is named after its first use.  It has no gradient: for that of an image use
+    a Param, and edf.params.remove(x).  ValueError if not numeric, or empty.
     """
 
     def __init__(self, value=None, name=None):
@@ -258,7 +260,7 @@ class Param(Component):
     Raises ValueError for what is not numbers, and if the shape would change.
     """
 
-    _own = None         # the gradient, since it was asked for
+    _own = None         # the last copy that grad has handed out
 
     def __init__(self, value, name=None):
         super().__init__()
@@ -277,7 +279,7 @@ class Param(Component):
 
     @Component.grad.getter
     def grad(self):
-        """An array of its own: add_grad may have got that of another node."""
+        """A private copy, as the array in _grad may be that of another node too."""
         if self._grad is not None and self._grad is not self._own:
             self._own = self._grad = self._grad.copy()
         return self._grad
@@ -409,9 +411,9 @@ def total(x, axis=None, keepdims=False):
     NumPy adds pairwise along the last axis, row by row along others: in float32
     that drifts, by 6e-4 over 60,000 rows.
     """
-    pairwise = x.flags.c_contiguous and axis in (None, -1, x.ndim - 1)
-    y = np.add.reduce(x, axis, None if pairwise else float, keepdims=keepdims)
-    return y.astype(x.dtype, copy=False)
+    if x.flags.c_contiguous and axis in (None, -1, x.ndim - 1):
+        return np.add.reduce(x, axis, None, None, keepdims)
+    return np.add.reduce(x, axis, float, None, keepdims).astype(x.dtype)
 
 
 def mean(x, axis, keepdims=True):
@@ -1560,13 +1562,17 @@ def require_setting(optimiser, name, value):
 
 def require_gradients():
     """Raise TypeError if a component has kept gradients from a Param."""
-    if any([param._grad is None for param in params]):
-        reached = [component for component in components if component.grad is not None]
-        for component in reached:
-            if any(x.needs_grad and x.grad is None for x in component.inputs):
-                refuse(component, "backward", "no gradient was added to an input: call its "
-                       "add_grad (or set self.needs_grad = False in __init__, if none is to pass)")
-        require_inputs(reached)
+    for param in params:
+        if param._grad is None:
+            break
+    else:
+        return
+    reached = [component for component in components if component._grad is not None]
+    for component in reached:
+        if any(x.needs_grad and x._grad is None for x in component.inputs):
+            refuse(component, "backward", "no gradient was added to an input: call its add_grad "
+                   "(or set self.needs_grad = False in __init__, if none is to pass)")
+    require_inputs(reached)
 
 
 def require_inputs(nodes):
@@ -1578,20 +1584,21 @@ def require_inputs(nodes):
             seen |= {i.argval: known.get(i.argval) for i in dis.get_instructions(method)
                      if i.opname in ("LOAD_GLOBAL", "LOAD_DEREF")}
         for name, x in seen.items():
-            if any(isinstance(x, Component) and x.needs_grad and x.grad is None for x in parts(x)):
+            if any(isinstance(x, Component) and x.needs_grad and x._grad is None for x in parts(x)):
                 refuse(component, "__init__", f"{name} is no input of {kind.__name__}, so it would "
                        "not be learned: pass it to super().__init__")
 
 
-def derivative(component, name):
-    """Return the method d<name>; NotImplementedError if there is none."""
+def require_gradient(component):
+    """Raise TypeError if the component has none to pass on."""
     if component._grad is None:
         raise TypeError(f"{component} has no gradient yet: call edf.backward(loss)")
-    method = getattr(component, "d" + name, None)
-    if method is None:
-        raise NotImplementedError(f"{type(component).__name__} has to define d{name}, because "
-                                  f"{name} depends on a Param")
-    return method
+
+
+def missing(component, name):
+    """Raise NotImplementedError: there is no method d<name>."""
+    raise NotImplementedError(f"{type(component).__name__} has to define d{name}, because {name} "
+                              "depends on a Param")
 
 
 def as_numbers(value, owner):
