@@ -1448,14 +1448,20 @@ def profile(loss, steps=100):
     return tool("timing").profile(loss, steps)
 
 
-def save(path, optimiser=None):
-    """Write all Params by name, the statistics of BatchNorm, and an optimiser."""
-    tool("saving").save(path, optimiser)
+def save(path=None, optimiser=None):
+    """Write all Params by name, the statistics of BatchNorm, and an optimiser.
+
+    Without a path return them: best = edf.save(), put back by edf.load(best).
+    """
+    return tool("saving").save(path, optimiser)
 
 
-def load(path, optimiser=None):
-    """Put back what save() wrote; ValueError for another graph, a damaged file."""
-    tool("saving").load(path, optimiser)
+def load(source, optimiser=None, strict=True):
+    """Put back what save() wrote or returned; ValueError if it does not fit.
+
+    strict=False leaves what does not fit, and returns a list of it.
+    """
+    return tool("saving").load(source, optimiser, strict)
 
 
 # =============================================================================
