@@ -39,8 +39,10 @@ import linecache
 import math
 import numbers
 import os
+import reprlib
 import sys
 import traceback
+from contextlib import ContextDecorator
 from functools import reduce
 
 import numpy as np
@@ -56,18 +58,19 @@ pending = set()     # what was set since forward(), and a walk that did not end
 dtype = np.float32  # of every real number in the graph
 
 
-def clear():
-    """Start a new graph: empty all three, in place."""
-    components.clear()
-    params.clear()
+def clear(keep_params=False):
+    """Start a new graph, in the same lists; keep_params keeps the Params in it."""
+    components[:] = params[:] = params if keep_params else []
+    for number, param in enumerate(params):
+        param.number = number
     pending.clear()
 
 
+@np.errstate(under="ignore")        # 0 is right where a number is too small
 def forward():
     """Set the value of every component, in the order of the list.
 
     The inputs of a component stand before it: they had to exist to build it.
-    Raises TypeError if the graph is empty.
     """
     require_graph()
     pending.add(forward)
@@ -77,9 +80,10 @@ def forward():
         except Exception as error:
             explain(error, component)
             raise
-    pending.clear()
+    pending.intersection_update([backward])
 
 
+@np.errstate(under="ignore")
 def backward(loss):
     """Set grad, the gradient of the mean of loss.value, from Params to loss.
 
@@ -93,10 +97,10 @@ def backward(loss):
     require_loss(loss)
     pending.add(backward)
     for component in components:
-        component.grad = None
+        component._grad = None
     loss.add_grad(np.full(loss.value.shape, 1 / loss.value.size, dtype))
     for component in reversed(components):
-        if component.grad is not None:
+        if component._grad is not None and component.arguments:
             try:
                 component.backward()
             except Exception as error:
@@ -117,13 +121,12 @@ class Joining(type):
         start = len(components)
         try:
             component = super().__call__(*args, **options)
-            component.number = len(components)
             identify(component)
             components.append(component)
+            return component
         except BaseException:
             take_back(start)
             raise
-        return component
 
 
 class Component(metaclass=Joining):
@@ -148,14 +151,11 @@ class Component(metaclass=Joining):
     inputs; f(self, ...) then only names them, for self.<input>.value.
     """
 
-    grad = None         # set by backward(loss), of the shape of value
     needs_grad = False  # is it a Param, or does it depend on one?
     arguments = {}      # {name in f: an input, or None for an option}
-    number = None       # its place in components
-    name = None         # what errors and files call it: "Affine[3]"
-    built = None        # the path and the line that built it
+    number = name = built = None    # 3, "Affine[3]", the path and line that built it
     statistics = ()     # attributes that save() keeps too
-    _value = None
+    _value = _grad = None
 
     def __init__(self, *args, **options):
         given = bind(self, args, options)
@@ -178,6 +178,15 @@ class Component(metaclass=Joining):
     def value(self, value):
         self._value = as_real(value)
 
+    @property
+    def grad(self):
+        """An array of the shape of value, or None before backward(loss)."""
+        return self._grad
+
+    @grad.setter
+    def grad(self, grad):
+        self._grad = grad
+
     def f(self, *xs):
         """Return y, computed from the values of the inputs."""
         raise NotImplementedError(f"{type(self).__name__} does not define f")
@@ -192,36 +201,25 @@ class Component(metaclass=Joining):
         self._value = as_real(self.f(*self.values()))
 
     def backward(self):
-        """Add to the gradient of each input what its d-method returns.
-
-        The method of an input that needs no gradient is never called.
-        """
+        """Add what each d-method returns to its input, if that needs a gradient."""
         values = self.values()
         for name, x in self.arguments.items():
             if x is not None and x.needs_grad:
-                x.add_grad(derivative(self, name)(self.grad, *values))
+                x.add_grad(derivative(self, name)(self._grad, *values))
 
     def add_grad(self, grad):
-        """Add one contribution to the gradient with respect to value.
-
-        Not by +=, as the first may be the gradient of another node too.
-        """
+        """Add to grad: not by +=, as the first may be another node's grad too."""
         if self.needs_grad:
             grad = as_real(grad, self._value.shape)
-            self.grad = grad if self.grad is None else as_real(self.grad + grad)
+            self._grad = grad if self._grad is None else as_real(self._grad + grad)
 
     # Operators build components of section 4; a number may stand on either side.
 
-    __add__ = lambda a, b: Add(a, b)
-    __radd__ = lambda b, a: Add(a, b)
-    __sub__ = lambda a, b: Sub(a, b)
-    __rsub__ = lambda b, a: Sub(a, b)
-    __mul__ = lambda a, b: Mul(a, b)
-    __rmul__ = lambda b, a: Mul(a, b)
-    __truediv__ = lambda a, b: Div(a, b)
-    __rtruediv__ = lambda b, a: Div(a, b)
-    __matmul__ = lambda a, b: MatMul(a, b)
-    __rmatmul__ = lambda b, a: MatMul(a, b)
+    __add__, __radd__ = lambda a, b: Add(a, b), lambda b, a: Add(a, b)
+    __sub__, __rsub__ = lambda a, b: Sub(a, b), lambda b, a: Sub(a, b)
+    __mul__, __rmul__ = lambda a, b: Mul(a, b), lambda b, a: Mul(a, b)
+    __truediv__, __rtruediv__ = lambda a, b: Div(a, b), lambda b, a: Div(a, b)
+    __matmul__, __rmatmul__ = lambda a, b: MatMul(a, b), lambda b, a: MatMul(a, b)
     __pow__ = lambda x, exponent: Power(x, exponent)
     __neg__ = lambda x: Mul(x, -1)
     __getitem__ = lambda x, key: Slice(x, (key,) if isinstance(key, np.ndarray) else key)
@@ -231,9 +229,9 @@ class Component(metaclass=Joining):
 class Input(Component):
     """Data: set x.value = array before forward(), or at once: Input(array).
 
-    Real numbers become `dtype`, integers (labels) stay.  Without a name it is
-    called after its first use, "Affine[3].x".  Raises ValueError for what is
-    not numbers, and for an empty array.
+    Real numbers become `dtype`, integers (labels) stay.  Its name may be that of
+    its first use.  It has no gradient: for that of an image make it a Param, and
+    edf.params.remove(x).  Raises ValueError for no numbers, or an empty array.
     """
 
     def __init__(self, value=None, name=None):
@@ -260,6 +258,8 @@ class Param(Component):
     Raises ValueError for what is not numbers, and if the shape would change.
     """
 
+    _own = None         # the gradient, since it was asked for
+
     def __init__(self, value, name=None):
         super().__init__()
         self.name, self.needs_grad = name, True
@@ -275,12 +275,16 @@ class Param(Component):
         self._value = value
         pending.add(self)
 
+    @Component.grad.getter
+    def grad(self):
+        """An array of its own: add_grad may have got that of another node."""
+        if self._grad is not None and self._grad is not self._own:
+            self._own = self._grad = self._grad.copy()
+        return self._grad
+
     def forward(self):
         """Keep the value: it is learned, not computed."""
         pending.discard(self)
-
-    def backward(self):
-        """Keep the gradient: there is nothing to pass it on to."""
 
 
 # =============================================================================
@@ -308,7 +312,7 @@ class Affine(Component):
         return as_matrix(x).T @ as_matrix(dy)   # (D, B) @ (B, H) -> (D, H)
 
     def db(self, dy, x, w, b):
-        return as_matrix(dy).sum(axis=0)        # (B, H) -> (H,)
+        return total(as_matrix(dy), axis=0)     # (B, H) -> (H,)
 
 
 def sigmoid(x):
@@ -338,11 +342,11 @@ class Softmax(Component):
 
     def f(self, x):
         exp = np.exp(x - x.max(axis=-1, keepdims=True))     # (B, K) - (B, 1) -> (B, K)
-        return exp / exp.sum(axis=-1, keepdims=True)        # (B, K) / (B, 1) -> (B, K)
+        return exp / total(exp, -1, keepdims=True)          # (B, K) / (B, 1) -> (B, K)
 
     def dx(self, dy, x):
         y = self.value
-        return y * (dy - (dy * y).sum(axis=-1, keepdims=True))  # (B, K) - (B, 1) -> (B, K)
+        return y * (dy - total(dy * y, -1, keepdims=True))  # (B, K) - (B, 1) -> (B, K)
 
 
 class CrossEntropy(Component):
@@ -383,10 +387,10 @@ class SoftmaxCrossEntropy(Component):
         require_labels(labels, scores)
         shifted = scores - scores.max(axis=1, keepdims=True)    # (B, K) - (B, 1) -> (B, K)
         exp = np.exp(shifted)
-        total = exp.sum(axis=1, keepdims=True)                  # (B, K) -> (B, 1)
-        self.p = exp / total                                    # (B, K) / (B, 1) -> (B, K)
+        sums = total(exp, 1, keepdims=True)                     # (B, K) -> (B, 1)
+        self.p = exp / sums                                     # (B, K) / (B, 1) -> (B, K)
         rows = np.arange(len(labels))
-        return np.log(total[:, 0]) - shifted[rows, labels]      # (B,) - (B,) -> (B,)
+        return np.log(sums[:, 0]) - shifted[rows, labels]      # (B,) - (B,) -> (B,)
 
     def dscores(self, dy, scores, labels):
         p_minus_onehot = self.p.copy()
@@ -400,14 +404,25 @@ class SoftmaxCrossEntropy(Component):
 
 # Arithmetic of entries, with NumPy's broadcasting.
 
+def total(x, axis=None, keepdims=False):
+    """Return the sum over axes, to within rounding.
+
+    NumPy adds pairwise along the last axis, row by row along others: in float32
+    that drifts, by 6e-4 over 60,000 rows.
+    """
+    pairwise = x.flags.c_contiguous and axis in (None, -1, x.ndim - 1)
+    y = np.add.reduce(x, axis, None if pairwise else float, keepdims=keepdims)
+    return y.astype(x.dtype, copy=False)
+
+
 def unbroadcast(dy, shape):
     """Sum dy over the axes along which NumPy repeated an array of this shape.
 
     What was used many times gets the sum: (B, H) -> (1, H), (H,) or ().
     """
     added = dy.ndim - len(shape)
-    stretched = (added + i for i, n in enumerate(shape) if n == 1)
-    return dy.sum(axis=(*range(added), *stretched)).reshape(shape)
+    axes = *range(added), *(added + i for i, n in enumerate(shape) if n == 1)
+    return total(dy, axes).reshape(shape) if axes else dy
 
 
 class Add(Component):
@@ -480,6 +495,12 @@ class Power(Component):
     inverse of 0; and where its derivative is not, that of a root at 0.
     """
 
+    def __init__(self, x, exponent):
+        if isinstance(exponent, Component):
+            raise TypeError("an exponent is a number: for a ** b with a component "
+                            "b write edf.Exp(b * edf.Log(a))")
+        super().__init__(x, exponent)
+
     def f(self, x, exponent):
         whole = float(exponent).is_integer()
         require(whole or np.all(x >= 0), "x must not be negative under a root")
@@ -488,7 +509,7 @@ class Power(Component):
 
     def dx(self, dy, x, exponent):
         require(exponent == 0 or exponent >= 1 or np.all(x != 0),
-                "the slope is infinite at 0")
+                "the slope is infinite at 0: add a small number to x")
         return dy * exponent * x ** (exponent - 1 if exponent else 0)
 
 
@@ -522,7 +543,7 @@ class MatMul(Component):
     """
 
     def f(self, a, b):
-        require(min(a.ndim, b.ndim) >= 2, "a and b must be matrices (two axes)")
+        require(min(np.ndim(a), np.ndim(b)) >= 2, "a and b must be matrices (two axes)")
         return a @ b                                        # (N, M) @ (M, H) -> (N, H)
 
     def da(self, dy, a, b):
@@ -614,10 +635,10 @@ class LogSoftmax(Component):
 
     def f(self, x):
         shifted = x - x.max(axis=-1, keepdims=True)             # (..., K) - (..., 1) -> (..., K)
-        return shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
+        return shifted - np.log(total(np.exp(shifted), -1, keepdims=True))
 
     def dx(self, dy, x):
-        return dy - np.exp(self.value) * dy.sum(axis=-1, keepdims=True)
+        return dy - np.exp(self.value) * total(dy, -1, keepdims=True)
 
 
 class SigmoidCrossEntropy(Component):
@@ -669,7 +690,7 @@ class Sum(Component):
     """Sum over an axis, several, or all (None)."""
 
     def f(self, x, axis=None, keepdims=False):
-        return x.sum(axis, keepdims=keepdims)
+        return total(x, axis, keepdims)
 
     def dx(self, dy, x, axis, keepdims):
         return np.broadcast_to(unreduce(dy, axis, keepdims), x.shape)
@@ -679,7 +700,8 @@ class Mean(Sum):
     """Mean over an axis, several, or all (None)."""
 
     def f(self, x, axis=None, keepdims=False):
-        return x.mean(axis, keepdims=keepdims)
+        y = total(x, axis, keepdims)
+        return y / (x.size // y.size)
 
     def dx(self, dy, x, axis, keepdims):
         return super().dx(dy * (dy.size / x.size), x, axis, keepdims)
@@ -706,12 +728,12 @@ class Normalize(Component):
     """
 
     def f(self, x):
-        self.s = x.sum(axis=-1, keepdims=True)                  # (..., K) -> (..., 1)
+        self.s = total(x, -1, keepdims=True)                    # (..., K) -> (..., 1)
         require((self.s != 0).all(), "a row adds up to 0")
         return x / self.s
 
     def dx(self, dy, x):
-        return (dy - (dy * self.value).sum(axis=-1, keepdims=True)) / self.s
+        return (dy - total(dy * self.value, -1, keepdims=True)) / self.s
 
 
 def scatter(dy, shape, key):
@@ -719,7 +741,7 @@ def scatter(dy, shape, key):
 
     The key is an array of indices, or a tuple that holds some.
     """
-    dx = np.zeros(shape, dy.dtype)
+    dx = np.zeros(shape)                # in float64: float32 would drift
     np.add.at(dx, key, dy)              # adds again where a place comes twice
     return dx
 
@@ -809,6 +831,7 @@ class Concat(Component):
     """Arrays one behind the other along an axis: Concat(a, b, axis=1)."""
 
     def __init__(self, *xs, axis=0):
+        require(isinstance(axis, numbers.Integral), f"axis must be a number, got {axis}")
         super().__init__(*xs)
         self.axis = axis
         for x in xs:
@@ -826,13 +849,19 @@ class Concat(Component):
 
 # Normalisation and regularisation, which differ after training.
 
+def mean(x, axes):
+    """Return the mean over axes, which stay, of length 1."""
+    y = total(x, axes, keepdims=True)
+    return y / (x.size // y.size)
+
+
 def through_standardizing(dz, z, sd, axes):
     """Turn the gradient of z = (x - mean) / sd into that of x.
 
     dx = (dz - mean(dz) - z mean(dz z)) / sd, as mean and sd depend on x too.
     """
-    slope = (dz * z).mean(axes, keepdims=True)
-    return (dz - dz.mean(axes, keepdims=True) - z * slope) / sd
+    slope = mean(dz * z, axes)
+    return (dz - mean(dz, axes) - z * slope) / sd
 
 
 class LayerNorm(Component):
@@ -848,8 +877,8 @@ class LayerNorm(Component):
     def f(self, x, gamma, beta, eps=1e-5):
         require(np.shape(gamma) == np.shape(beta) == x.shape[-1:], "gamma and "
                 f"beta must have shape {x.shape[-1:]}, as the last axis of x")
-        centred = x - x.mean(axis=-1, keepdims=True)                # (..., D) - (..., 1)
-        variance = (centred ** 2).mean(axis=-1, keepdims=True)      # (..., D) -> (..., 1)
+        centred = x - mean(x, -1)                           # (..., D) - (..., 1)
+        variance = mean(centred * centred, -1)              # (..., D) -> (..., 1)
         self.sd = np.sqrt(variance + eps)
         self.z = centred / self.sd
         return gamma * self.z + beta
@@ -886,18 +915,20 @@ class BatchNorm(Component):
         require(np.shape(self.mean) in [(), x.shape[-1:]], "the running statis"
                 f"tics have shape {np.shape(self.mean)}, not {x.shape[-1:]}")
         self.axes = tuple(range(x.ndim - 1)) if training else None
-        mean, variance = self.mean, self.variance
         if training:
-            mean, variance = x.mean(self.axes), x.var(self.axes)    # (B, W, H, C) -> (C,)
-            n = x.size // mean.size
-            require(n > 1, "one number of each feature has no variance: train "
-                    "on larger batches, or run it inside `with "
-                    "edf.evaluating():`")
-            self.mean = self.mean + momentum * (mean - self.mean)
+            centre = mean(x, self.axes).reshape(-1)                 # (B, W, H, C) -> (C,)
+            variance = mean((x - centre) ** 2, self.axes).reshape(-1)
+            n = x.size // centre.size
+            require(n > 1, "one number of each feature has no variance: drop a "
+                    "last batch of one row, train on larger ones, or run it inside "
+                    "`with edf.evaluating():`")
+            self.mean = self.mean + momentum * (centre - self.mean)
             change = variance * (n / (n - 1)) - self.variance
             self.variance = self.variance + momentum * change
+        else:
+            centre, variance = self.mean, self.variance
         self.sd = np.sqrt(variance + eps)
-        self.z = (x - mean) / self.sd
+        self.z = (x - centre) / self.sd
         return (gamma * self.z + beta).swapaxes(1, -1)
 
     def dx(self, dy, x, gamma, beta, momentum, eps):
@@ -936,20 +967,9 @@ class Dropout(Component):
 
 
 # Images (B, C, H, W), by windows: each is kh high, kw wide and `stride` from the
-# next, after `padding` empty pixels were put around the image.  Pixel (0, 0) of
-# all windows is image[:, :, ::stride, ::stride], the next is that one column
-# further: the only loop is over the pixels of one window.
-
-def places(image, size, stride):
-    """Return a key for each pixel of a window: image[key] is it in all windows."""
-    (kh, kw), (h, w) = size, image.shape[2:]
-    stride = kh if stride is None else stride
-    require(min(kh, kw, stride) >= 1, "size and stride must be 1 or more, got "
-            f"{size} and {stride}")
-    require(kh <= h and kw <= w, f"a window {kh, kw} exceeds the image {h, w}")
-    return [np.s_[:, :, i:h - kh + i + 1:stride, j:w - kw + j + 1:stride]
-            for i in range(kh) for j in range(kw)]
-
+# next, after `padding` empty pixels were put around the image.  Loops are over
+# the pixels of one window only.  NumPy is fast along a long last axis, so the
+# batch is made the last one in memory, and what is computed inherits that.
 
 def pad(x, padding, fill=0):
     """Return x (B, C, H, W) with so many pixels more on all sides."""
@@ -964,6 +984,25 @@ def pad(x, padding, fill=0):
     return image
 
 
+def pixels(image, size, stride):
+    """Return the first pixel of all windows (B, C, H', W'), the second, ..."""
+    (kh, kw), (h, w) = size, image.shape[2:]
+    require(min(kh, kw, stride) >= 1, "size and stride must be 1 or more, got "
+            f"{size} and {stride}")
+    require(kh <= h and kw <= w, f"a window {kh, kw} exceeds the image {h, w}")
+    return [image[:, :, i:h - kh + i + 1:stride, j:w - kw + j + 1:stride]
+            for i in range(kh) for j in range(kw)]
+
+
+def spread(parts, x, size, stride, padding):
+    """Add parts, one for each pixel of a window, up in images like x."""
+    image = pad(np.zeros_like(x), padding)
+    for pixel, part in zip(pixels(image, size, stride), parts):
+        pixel += part
+    (h, w), p = x.shape[2:], padding
+    return image[:, :, p:p + h, p:p + w]
+
+
 def batch_last(x):
     """Return a view with the first axis as the last."""
     return x.transpose(*range(1, x.ndim), 0)
@@ -972,27 +1011,6 @@ def batch_last(x):
 def batch_first(x):
     """Return a view with the last axis as the first."""
     return x.transpose(-1, *range(x.ndim - 1))
-
-
-def windows(x, size, stride, padding):
-    """Return all windows of images: (B, C, H, W) -> (B, C, kh kw, H', W').
-
-    In memory the batch comes last: NumPy is fast along a long last axis.
-    """
-    x = np.ascontiguousarray(batch_last(x))                 # (C, H, W, B)
-    image = pad(batch_first(x), padding)
-    cut = [batch_last(image[at]) for at in places(image, size, stride)]
-    return batch_first(np.stack(cut, axis=1))               # (C, kh kw, H', W', B)
-
-
-def add_windows(cut, x, size, stride, padding):
-    """Add windows at their places in images like x: the reverse of windows()."""
-    (b, c, h, w), p = x.shape, padding
-    shape = b, c, h + 2 * p, w + 2 * p
-    image = np.zeros_like(cut[:, :, 0], shape=shape)        # in memory like cut
-    for i, at in enumerate(places(image, size, stride)):
-        image[at] += cut[:, :, i]
-    return image[:, :, p:p + h, p:p + w]
 
 
 class Conv2d(Component):
@@ -1007,20 +1025,19 @@ class Conv2d(Component):
 
     def f(self, x, w, b, stride=1, padding=0):
         require(w.ndim == 4, "w must be kernels (O, C, kh, kw)")
-        cut = windows(x, w.shape[2:], stride, padding)
+        image = pad(batch_first(np.ascontiguousarray(batch_last(x))), padding)
+        cut = [batch_last(pixel) for pixel in pixels(image, w.shape[2:], stride)]
         require(x.shape[1] == w.shape[1], "x and w differ in channels (axis 1)")
         require(b.shape == w.shape[:1], f"b must have shape {w.shape[:1]}")
-        cut = batch_last(cut)                                   # (C, kh kw, H', W', B)
-        self.cut = cut.reshape(w[0].size, -1)                   # (C kh kw, H' W' B)
+        self.cut = np.stack(cut, axis=1).reshape(w[0].size, -1)     # (C kh kw, H' W' B)
         y = w.reshape(len(w), -1) @ self.cut + b[:, None]       # (O, H' W' B) + (O, 1)
-        return batch_first(y.reshape(-1, *cut.shape[2:]))       # -> (B, O, H', W')
+        return batch_first(y.reshape(-1, *cut[0].shape[1:]))    # -> (B, O, H', W')
 
     def dx(self, dy, x, w, b, stride, padding):
         dy_rows = batch_last(dy).reshape(len(w), -1)            # (O, H' W' B)
-        cut = w.reshape(len(w), -1).T @ dy_rows                 # -> (C kh kw, H' W' B)
-        cut = cut.reshape(x.shape[1], -1, *dy.shape[2:], len(x))
-        cut = batch_first(cut)                                  # -> (B, C, kh kw, H', W')
-        return add_windows(cut, x, w.shape[2:], stride, padding)
+        parts = w.reshape(len(w), -1).T @ dy_rows               # -> (C kh kw, H' W' B)
+        parts = parts.reshape(x.shape[1], -1, *dy.shape[2:], len(x)).swapaxes(0, 1)
+        return spread(map(batch_first, parts), x, w.shape[2:], stride, padding)
 
     def dw(self, dy, x, w, b, stride, padding):
         dy_rows = batch_last(dy).reshape(len(w), -1)            # (O, H' W' B)
@@ -1028,7 +1045,7 @@ class Conv2d(Component):
         return dw.T.reshape(w.shape)                            # (C kh kw, O) -> w.shape
 
     def db(self, dy, x, w, b, stride, padding):
-        return dy.sum(axis=(0, 2, 3))                           # (B, O, H', W') -> (O,)
+        return total(batch_last(dy).reshape(len(w), -1), axis=1)    # (O, H' W' B) -> (O,)
 
 
 class MaxPool2d(Component):
@@ -1041,20 +1058,15 @@ class MaxPool2d(Component):
 
     def f(self, x, size, stride=None, padding=0):
         require(padding <= size // 2, "padding may be half of the size at most")
-        self.image = pad(x, padding, fill=-np.inf)
-        self.places = places(self.image, (size, size), stride)
-        return reduce(np.maximum, [self.image[at] for at in self.places])
+        self.pixels = pixels(pad(x, padding, -np.inf), (size, size), stride or size)
+        return reduce(np.maximum, self.pixels)
 
     def dx(self, dy, x, size, stride, padding):
-        largest = [(self.image[at] == self.value).astype(dy.dtype)
-                   for at in self.places]               # each (B, C, H', W')
+        largest = [(pixel == self.value).astype(dy.dtype) for pixel in self.pixels]
         count = sum(largest)
         share = np.divide(dy, count, out=count)         # in memory like x
-        image = np.zeros_like(self.image)
-        for at, is_largest in zip(self.places, largest):
-            image[at] += share * is_largest
-        (h, w), p = x.shape[2:], padding
-        return image[:, :, p:p + h, p:p + w]
+        parts = (share * is_largest for is_largest in largest)
+        return spread(parts, x, (size, size), stride or size, padding)
 
 
 class AvgPool2d(Component):
@@ -1062,12 +1074,10 @@ class AvgPool2d(Component):
 
     def f(self, x, size, stride=None, padding=0):
         require(padding <= size // 2, "padding may be half of the size at most")
-        return windows(x, (size, size), stride, padding).mean(axis=2)
+        return sum(pixels(pad(x, padding), (size, size), stride or size)) / size ** 2
 
     def dx(self, dy, x, size, stride, padding):
-        cut = np.broadcast_to((dy / size ** 2)[:, :, None],
-                              (*dy.shape[:2], size ** 2, *dy.shape[2:]))
-        return add_windows(cut, x, (size, size), stride, padding)
+        return spread([dy / size ** 2] * size ** 2, x, (size, size), stride or size, padding)
 
 
 # =============================================================================
@@ -1078,16 +1088,23 @@ training = True                 # switched by evaluating()
 rng = np.random.default_rng()   # the source of every random number
 
 
-class evaluating:
-    """Let BatchNorm and Dropout act as after training, `with edf.evaluating():`."""
+class evaluating(ContextDecorator):
+    """Let BatchNorm and Dropout act as after training, `with edf.evaluating():`.
+
+    Or in a function, all of it, under `@edf.evaluating()`.
+    """
+
+    def __init__(self):
+        self.before = []
 
     def __enter__(self):
         global training
-        self.before, training = training, False
+        self.before.append(training)
+        training = False
 
     def __exit__(self, *error):
         global training
-        training = self.before
+        training = self.before.pop()
 
 
 def seed(n):
@@ -1136,7 +1153,7 @@ class Optimiser:
 
     A subclass gives the direction d.  lr, the learning rate, may be changed
     between steps.  weight_decay w is added to the gradient, as if the loss had
-    a term weight_decay |w|^2 / 2.
+    a term weight_decay |w|^2 / 2.  Raises ValueError for a setting out of range.
     """
 
     decay_apart = False     # True for AdamW: w shrinks apart from the gradient
@@ -1145,10 +1162,19 @@ class Optimiser:
         self.lr, self.weight_decay = lr, weight_decay
         self.memory = {}                # {Param: {name: array or number}}
 
+    def __setattr__(self, name, value):
+        require_setting(self, name, value)
+        super().__setattr__(name, value)
+
+    @np.errstate(under="ignore")
     def step(self):
-        """Move every Param that has a gradient; TypeError if none has one."""
+        """Move every Param that has a gradient.
+
+        Raises TypeError if none has one, or the last backward(loss) has failed.
+        """
+        require_step(self)
         for param in learned():
-            grad, value = param.grad, param.value
+            grad, value = param._grad, param.value
             if self.weight_decay and not self.decay_apart:
                 grad = grad + self.weight_decay * value
             d = self.direction(grad, self.memory.setdefault(param, {}))
@@ -1264,7 +1290,7 @@ def clip_gradients(max_norm):
 
 def learned():
     """Return the Params that have a gradient; TypeError if none has one."""
-    found = [param for param in params if param.grad is not None]
+    found = [param for param in params if param._grad is not None]
     if not found:
         raise TypeError("no Param has a gradient: call backward first")
     return found
@@ -1294,9 +1320,12 @@ def batches(*arrays, size, shuffle=False):
     labels.value in batches(...)`: x in place of x.value would be a new name.
     Raises ValueError if the arrays differ in length, or size is less than 1.
     """
+    arrays = [np.asarray(array) for array in arrays]
+    require(all(array.ndim for array in arrays), "batches are of arrays, or of lists of numbers")
     lengths = [len(array) for array in arrays]
     require(len(set(lengths)) == 1, f"arrays differ in length: {lengths}")
-    require(size >= 1, f"a batch needs at least one row, got size {size}")
+    require(isinstance(size, numbers.Integral) and size >= 1, "a batch needs a whole number "
+            f"of rows, at least one, got size {size}")
     rows = lengths[0]
     if shuffle:
         order = rng.permutation(rows)
@@ -1360,6 +1389,7 @@ def identify(component):
     if "arguments" not in vars(component):
         raise TypeError(f"__init__ of {type(component).__name__} must call "
                         "super().__init__")
+    component.number = len(components)
     frame = sys._getframe(2)
     while frame.f_globals is globals():
         frame = frame.f_back
@@ -1394,6 +1424,25 @@ def as_real(result, shape=None):
         raise ValueError(f"the gradient has shape {array.shape}, but the value "
                          f"has shape {shape}")
     return array
+
+
+def label(component):
+    """Return its name, or "Affine[3]" for the Affine that is components[3]."""
+    return component.name or f"{type(component).__name__}[{component.number}]"
+
+
+def describe(component):
+    """Return "Param w1 (4, 2)", or "Affine(x (3, 4), w (4, 2), b (2,))"."""
+    def show(node):
+        return "(no value yet)" if node.value is None else np.shape(node.value)
+
+    kind = type(component).__name__
+    if not component.arguments:
+        name = f"{component.name} " if component.name else ""
+        return f"{kind} {name}{show(component)}"
+    shown = [f"{name} {reprlib.repr(getattr(component, name))}" if x is None
+             else f"{name} {show(x)}" for name, x in component.arguments.items()]
+    return f"{kind}({', '.join(shown)})"
 
 
 def ancestors(node):
@@ -1474,8 +1523,6 @@ def require(condition, rule):
         raise ValueError(rule)
 
 
-# When a component is built.
-
 REQUIRED = inspect.Parameter.empty      # the default of what has none
 
 
@@ -1500,6 +1547,16 @@ def require_arguments(kind, given):
             operands = isinstance(x, numbers.Real) and [*map(type, map(type, given.values()))]
             if not (operands and Joining in operands and name in kind.defaults):
                 require_member(x, name, kind)
+        elif any(isinstance(part, Component) for part in parts(x)):
+            raise TypeError(f"{name} of {kind.__name__} is an option, which cannot hold "
+                            "components: pass each as an input (in place of x[rows, "
+                            "labels] write edf.Select(x, labels))")
+
+
+def parts(x):
+    """Return what a container or a slice holds, or x itself."""
+    return (x.values() if isinstance(x, dict) else x if isinstance(x, (list, tuple, set)) else
+            (x.start, x.stop, x.step) if isinstance(x, slice) else (x,))
 
 
 def require_member(node, role, kind=None):
@@ -1510,9 +1567,9 @@ def require_member(node, role, kind=None):
         raise IndexError
     except (AttributeError, IndexError, TypeError):
         role = f"{role} of {kind.__name__}" if kind else role
-    if isinstance(node, Component):
-        raise TypeError(f"{role} was built before clear() and belongs to the "
-                        f"graph of that time: build {node} again")
+    if hasattr(node, "needs_grad") and not isinstance(node, type):
+        raise TypeError(f"{role} was built before clear() or a reload of edf, for "
+                        f"the graph of that time: build {node} again")
     got = (f"the class {node.__name__}" if isinstance(node, type) else
            f"of type {type(node).__name__}")
     raise TypeError(f"{role} must be a component, not {got}: if it is the value "
@@ -1520,12 +1577,12 @@ def require_member(node, role, kind=None):
                     "if it is learned, edf.Input(array) if it is data")
 
 
-# When the graph is run.
-
 def require_graph():
-    """Raise TypeError if there is no component."""
+    """Raise TypeError if there is no component, or numbers are of no type for it."""
     if not components:
         raise TypeError("the graph is empty: build it again after clear()")
+    if dtype not in (np.float32, np.float64):
+        raise TypeError(f"edf.dtype is np.float32 or np.float64, not {dtype!r}")
 
 
 def require_loss(loss):
@@ -1549,16 +1606,37 @@ def require_loss(loss):
                             "call it again before backward(loss)")
 
 
+def require_step(optimiser):
+    """Raise TypeError if gradients are partial, or memories of a cleared graph."""
+    if backward in pending:
+        raise TypeError("the last backward(loss) did not come to its end: call "
+                        "forward() and backward(loss) before step()")
+    if optimiser.memory.keys().isdisjoint(params):
+        if any(optimiser.memory.values()):
+            raise TypeError(f"this {type(optimiser).__name__} remembers Params that clear() "
+                            "took away: make a new one, or clear(keep_params=True)")
+        optimiser.memory.clear()
+
+
+def require_setting(optimiser, name, value):
+    """Raise ValueError for a setting that would ruin the parameters."""
+    if name in ("lr", "weight_decay", "eps", "momentum", "alpha", "betas"):
+        most = math.inf if name in ("lr", "weight_decay", "eps") else 1
+        values = value if name == "betas" and len(value) == 2 else [value]
+        require(all(isinstance(x, numbers.Real) and 0 <= x < most for x in values),
+                f"{name} of {type(optimiser).__name__} must be from 0 to below {most}, "
+                f"got {reprlib.repr(value)}")
+
+
 def require_gradients():
     """Raise TypeError if a component has kept gradients from a Param."""
-    if any(param.grad is None for param in params):
+    if any([param._grad is None for param in params]):
         reached = [component for component in components if component.grad is not None]
         for component in reached:
             if any(x.needs_grad and x.grad is None for x in component.inputs):
-                raise noted(TypeError(
-                    "no gradient was added to an input: call its add_grad (or "
-                    "set self.needs_grad = False in __init__, if none is to "
-                    "pass)"), component, "backward")
+                refuse(component, "backward", "no gradient was added to an input: call "
+                       "its add_grad (or set self.needs_grad = False in __init__, if "
+                       "none is to pass)")
         require_inputs(reached)
 
 
@@ -1571,16 +1649,14 @@ def require_inputs(nodes):
             seen |= {i.argval: known.get(i.argval) for i in dis.get_instructions(method)
                      if i.opname in ("LOAD_GLOBAL", "LOAD_DEREF")}
         for name, x in seen.items():
-            held = x.values() if isinstance(x, dict) else x if isinstance(x, (list, tuple)) else [x]
-            if any(isinstance(x, Component) and x.needs_grad and x.grad is None for x in held):
-                raise noted(TypeError(
-                    f"{name} is no input of {kind.__name__}, so it would not be "
-                    "learned: pass it to super().__init__"), component, "__init__")
+            if any(isinstance(x, Component) and x.needs_grad and x.grad is None for x in parts(x)):
+                refuse(component, "__init__", f"{name} is no input of {kind.__name__}, so it "
+                       "would not be learned: pass it to super().__init__")
 
 
 def derivative(component, name):
     """Return the method d<name>; NotImplementedError if there is none."""
-    if component.grad is None:
+    if component._grad is None:
         raise TypeError(f"{component} has no gradient yet: call edf.backward(loss)"
                         ", which calls backward() of every component")
     method = getattr(component, "d" + name, None)
@@ -1590,18 +1666,17 @@ def derivative(component, name):
     return method
 
 
-# What arrays may hold.
-
 def as_numbers(value, owner):
     """Return an array of numbers, real ones as `dtype`; else raise ValueError."""
     array, hint = np.asarray(value), ""
+    require(not np.ma.isMaskedArray(value), f"{owner} takes no masked array: fill it, .filled(0)")
     if array.dtype.kind not in "fiu":
         hint = (": convert with .astype(float) (a mask may also be a key, "
                 "x[mask])")
     if hint or array.size == 0:
         raise ValueError(f"{owner} takes numbers, and at least one{hint}; got "
                          f"{array.dtype} of shape {array.shape}")
-    return array.astype(dtype, copy=False) if array.dtype.kind == "f" else array
+    return array.astype(dtype if array.dtype.kind == "f" else int, copy=False)
 
 
 def require_data(node):
@@ -1616,6 +1691,8 @@ def require_data(node):
 
 def require_labels(labels, scores):
     """Raise ValueError unless labels (B,) are in 0..K-1 for scores (B, K)."""
+    require(np.ndim(scores) < 3, f"scores {np.shape(scores)} must be a matrix: write edf.Reshape("
+            "scores, (-1, K)) for K classes, and labels.reshape(-1)")
     if np.ndim(scores) != 2 or np.shape(labels) != scores.shape[:1]:
         raise ValueError("labels must be one class number for each row of "
                          f"{np.shape(scores)}, got shape {np.shape(labels)}: "
@@ -1637,30 +1714,33 @@ def require_index(index, count, rule):
 
 def require_probabilities(p):
     """Raise ValueError unless -log p is finite, and p no score."""
-    require((p >= np.finfo(dtype).tiny).all(), "a right class has probability "
-            "0, nearly 0 or nan: use SoftmaxCrossEntropy")
-    require((p < 1.001).all(), "a probability is greater than 1: if these are "
-            "scores use SoftmaxCrossEntropy")
+    for right, got in ((p >= np.finfo(dtype).tiny).all(), "0, nearly 0 or nan"), (
+            (p < 1.001).all(), "more than 1, as scores may be"):
+        require(right, f"a right class has probability {got}: use SoftmaxCrossEntropy")
 
 
-# Where an error is from.
-
-def explain(error, component):
-    """Add to an error from forward or backward of a component where it arose."""
-    method, own = "", ["f", "forward", "backward", *("d" + name for name in component.arguments)]
+def explain(error, component, method=""):
+    """Add to an error where it arose: by default in forward or backward."""
+    if not isinstance(component, Component):
+        error.add_note(f"edf.components holds {component!r}, which is no component of edf")
+        return
+    own = ["f", "forward", "backward", *("d" + name for name in component.arguments)]
     for frame, _ in traceback.walk_tb(error.__traceback__):     # to the innermost of its methods
         code = frame.f_code
         if code.co_varnames[:1] == ("self",) and frame.f_locals["self"] is component:
             method = ("f" if code is Component.forward.__code__ else
                       "d" + frame.f_locals["name"] if code is Component.backward.__code__ else
                       code.co_name if code.co_name in own else method)
-    noted(error, component, method)
-
-
-def noted(error, component, method):
-    """Return the error, with facts in a note."""
     error.add_note(facts(component, method, error))
-    return error
+
+
+def refuse(component, method, words):
+    """Raise TypeError(words) for what a method of a component does."""
+    try:
+        raise TypeError(words)
+    except TypeError as error:
+        explain(error, component, method)
+        raise
 
 
 def facts(component, method, error):
@@ -1675,28 +1755,10 @@ def facts(component, method, error):
     return f"in {method} of {component}\n{why}built at line {line} of {file}: {source}"
 
 
-def label(component):
-    """Return its name, or "Affine[3]" for the Affine that is components[3]."""
-    return component.name or f"{type(component).__name__}[{component.number}]"
-
-
-def describe(component):
-    """Return "Param w1 (4, 2)", or "Affine(x (3, 4), w (4, 2), b (2,))"."""
-    def show(node):
-        return "(no value yet)" if node.value is None else np.shape(node.value)
-
-    kind = type(component).__name__
-    if not component.arguments:
-        name = f"{component.name} " if component.name else ""
-        return f"{kind} {name}{show(component)}"
-    shown = [f"{name} {getattr(component, name)!r}" if x is None
-             else f"{name} {show(x)}" for name, x in component.arguments.items()]
-    return f"{kind}({', '.join(shown)})"
-
-
 def no_truth(component):
     """Raise TypeError: Python asks whether a component is true."""
-    raise TypeError(f"{component} is a component, not a number: use its .value")
+    raise TypeError(f"{component} is a component, neither true nor false: write "
+                    "`is not None`, or use its .value")
 
 
 def no_array(component, *args, **options):
@@ -1705,11 +1767,18 @@ def no_array(component, *args, **options):
                     "its .value, and edf has functions of its own")
 
 
+def no_copy(component, protocol):
+    """Raise TypeError: copy or pickle asks for what a copy is made of."""
+    raise TypeError(f"{component} cannot be copied, as it is part of a graph: keep "
+                    "its numbers, kept = edf.save(), and put them back, edf.load(kept)")
+
+
 Component.__init_subclass__ = classmethod(prepare)
 for kind in [*globals().values()]:
     if isinstance(kind, Joining):
         prepare(kind)
 Component.__repr__, Component.__bool__, Component.__array__ = describe, no_truth, no_array
+Component.__reduce_ex__ = no_copy
 
 if __name__ == "__main__":
     print(__doc__)

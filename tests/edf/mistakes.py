@@ -156,7 +156,8 @@ x = edf.Input(np.ones(3))
 edf.clear()
 edf.ReLU(x)
 """, TypeError, """
-x of ReLU was built before clear() and belongs to the graph of that time: build Input (3,) again
+x of ReLU was built before clear() or a reload of edf, for the graph of that time:
+    build Input (3,) again
 """),
 
     # Operators.
@@ -223,7 +224,7 @@ a, b = edf.Param(1.0, "a"), edf.Param(2.0, "b")
 if a and b:
     print("both")
 """, TypeError, """
-Param a () is a component, not a number: use its .value
+Param a () is a component, neither true nor false: write `is not None`, or use its .value
 """),
 
     ("a component is formatted as a number", """
@@ -525,12 +526,239 @@ built at line 1 of student.py: edf.Param(np.ones(3)) @ edf.Param(np.ones(3))
 
     ("a power with a component as exponent", """
 edf.Param(np.ones(3)) ** edf.Param(np.ones(3))
+""", TypeError, """
+an exponent is a number: for a ** b with a component b write edf.Exp(b * edf.Log(a))
+"""),
+
+    ("a matrix product with a number", """
+edf.Param(np.ones((2, 2))) @ 2
+edf.forward()
+""", ValueError, """
+a and b must be matrices (two axes)
+in f of MatMul(a (2, 2), b 2)
+built at line 1 of student.py: edf.Param(np.ones((2, 2))) @ 2
+"""),
+
+    ("labels in a key", """
+lp, labels = edf.Param(np.ones((3, 4))), edf.Input([0, 1, 2])
+lp[np.arange(3), labels]
+""", TypeError, """
+key of Slice is an option, which cannot hold components: pass each as an input (in place of
+    x[rows, labels] write edf.Select(x, labels))
+"""),
+
+    ("parameters in a dictionary", """
+class Net(edf.Component):
+    def f(self, x, layers):
+        return x @ layers["w"].value
+
+Net(edf.Input(np.ones((2, 3))), {"w": edf.Param(np.ones((3, 4)))})
+""", TypeError, """
+layers of Net is an option, which cannot hold components: pass each as an input (in place of
+    x[rows, labels] write edf.Select(x, labels))
+"""),
+
+    ("parameters in a list of the component", """
+class Net(edf.Component):
+    def __init__(self, x, layers):
+        super().__init__(x)
+        self.layers = layers
+
+    def f(self, x):
+        return x @ self.layers[0].value
+
+    def dx(self, dy, x):
+        return dy @ self.layers[0].value.T
+
+h = Net(edf.Param(np.ones((2, 3))), [edf.Param(np.ones((3, 4)))])
+edf.forward()
+edf.backward(h)
+""", TypeError, """
+layers is no input of Net, so it would not be learned: pass it to super().__init__
+in __init__ of Net(x (2, 3))
+built at line 12 of student.py: h = Net(edf.Param(np.ones((2, 3))), [edf.Param(np.ones((3, 4)))])
+"""),
+
+    ("a formula that uses a parameter from outside", """
+scale = edf.Param(2.0)
+
+class Scale(edf.Component):
+    def f(self, x):
+        return scale.value * x
+
+    def dx(self, dy, x):
+        return scale.value * dy
+
+y = Scale(edf.Param([1.0, 2.0]))
+edf.forward()
+edf.backward(y)
+""", TypeError, """
+scale is no input of Scale, so it would not be learned: pass it to super().__init__
+in __init__ of Scale(x (2,))
+built at line 10 of student.py: y = Scale(edf.Param([1.0, 2.0]))
+"""),
+
+    ("an option after *", """
+class Scale(edf.Component):
+    def f(self, x, *, factor=2):
+        return factor * x
+""", TypeError, """
+Scale: f cannot take factor=2, which has no place: put an option before any *, or keep it on self in
+    an __init__ of your own
+"""),
+
+    ("an option behind *xs", """
+class Total(edf.Component):
+    def f(self, *xs, scale=2):
+        return scale * sum(xs)
+""", TypeError, """
+Total: f cannot take scale=2, which has no place: put an option before any *, or keep it on self in
+    an __init__ of your own
+"""),
+
+    ("options by any name", """
+class Scale(edf.Component):
+    def f(self, x, **options):
+        return options["factor"] * x
+""", TypeError, """
+Scale: f cannot take **options, which has no place: put an option before any *, or keep it on self
+    in an __init__ of your own
+"""),
+
+    ("a concatenation of all axes", """
+edf.Concat(edf.Param([1.0]), edf.Param([2.0]), axis=None)
+""", ValueError, """
+axis must be a number, got None
+"""),
+
+    ("a norm at zero", """
+x = edf.Param([0.0, 0.0])
+loss = edf.Sum(x * x) ** 0.5
+edf.forward()
+edf.backward(loss)
+""", ValueError, """
+the slope is infinite at 0: add a small number to x
+in dx of Power(x (), exponent 0.5)
+built at line 2 of student.py: loss = edf.Sum(x * x) ** 0.5
+"""),
+
+    ("scores and labels of sequences", """
+scores, labels = edf.Param(np.ones((2, 3, 4))), edf.Input(np.ones((2, 3), int))
+edf.SoftmaxCrossEntropy(scores, labels)
+edf.forward()
+""", ValueError, """
+scores (2, 3, 4) must be a matrix: write edf.Reshape(scores, (-1, K)) for K classes, and
+    labels.reshape(-1)
+in f of SoftmaxCrossEntropy(scores (2, 3, 4), labels (2, 3))
+labels has shape (2, 3), but is meant to have (B,)
+built at line 2 of student.py: edf.SoftmaxCrossEntropy(scores, labels)
+"""),
+
+    ("an image with a mask", """
+edf.Input(np.ma.masked_less([0.0, 1.0], 0.5))
+""", ValueError, """
+an Input takes no masked array: fill it, .filled(0)
+"""),
+
+    ("numbers of a type that truncates", """
+edf.dtype = int
+edf.Param([0.5])
 edf.forward()
 """, TypeError, """
-only … arrays can be converted to Python scalars
-in f of Power(x (3,), exponent (3,))
-a number is meant: is it a component, or an array?
-built at line 1 of student.py: edf.Param(np.ones(3)) ** edf.Param(np.ones(3))
+edf.dtype is np.float32 or np.float64, not <class 'int'>
+"""),
+
+    ("something else in the list of components", """
+edf.Param(1.0)
+edf.components.append("relu")
+edf.forward()
+""", AttributeError, """
+'str' object has no attribute 'forward'
+edf.components holds 'relu', which is no component of edf
+"""),
+
+    ("a copy of the parameters", """
+import copy
+w = edf.Param([1.0], "w")
+best = copy.deepcopy(edf.params)
+""", TypeError, """
+Param w (1,) cannot be copied, as it is part of a graph: keep its numbers, kept = edf.save(), and
+    put them back, edf.load(kept)
+"""),
+
+    ("a step after a backward that failed", """
+class Broken(edf.Component):
+    def f(self, x):
+        return x
+
+    def dx(self, dy, x):
+        return dy[0]
+
+w = edf.Param([1.0, 2.0])
+loss = Broken(w) + w
+edf.forward()
+try:
+    edf.backward(loss)
+except ValueError:
+    edf.forward()
+    edf.SGD(0.1).step()
+""", TypeError, """
+the last backward(loss) did not come to its end: call forward() and backward(loss) before step()
+"""),
+
+    ("an optimiser of a network that was cleared away", """
+def build():
+    w = edf.Param([1.0, 2.0])
+    return w * w
+
+adam, loss = edf.Adam(), build()
+edf.forward()
+edf.backward(loss)
+adam.step()
+edf.clear()
+loss = build()
+edf.forward()
+edf.backward(loss)
+adam.step()
+""", TypeError, """
+this Adam remembers Params that clear() took away: make a new one, or clear(keep_params=True)
+"""),
+
+    ("a learning rate that climbs", """
+edf.SGD(-0.1)
+""", ValueError, """
+lr of SGD must be from 0 to below inf, got -0.1
+"""),
+
+    ("an optimiser gets the parameters, as those of other frameworks do", """
+edf.Adam(edf.params)
+""", ValueError, """
+lr of Adam must be from 0 to below inf, got []
+"""),
+
+    ("a setting of Adam that divides by zero", """
+edf.Adam(betas=(0.9, 1.0))
+""", ValueError, """
+betas of Adam must be from 0 to below 1, got (0.9, 1.0)
+"""),
+
+    ("a learning rate of nan, set later", """
+sgd = edf.SGD(0.1)
+sgd.lr = float("nan")
+""", ValueError, """
+lr of SGD must be from 0 to below inf, got nan
+"""),
+
+    ("batches of a zip", """
+next(edf.batches(zip([1, 2], [3, 4]), size=2))
+""", ValueError, """
+batches are of arrays, or of lists of numbers
+"""),
+
+    ("batches of half a row", """
+next(edf.batches(np.ones(4), size=2.0))
+""", ValueError, """
+a batch needs a whole number of rows, at least one, got size 2.0
 """),
 
     ("targets of another shape than the predictions", """
@@ -663,8 +891,8 @@ x, gamma, beta = edf.Input(np.ones((1, 8))), edf.Param(np.ones(8)), edf.Param(np
 edf.BatchNorm(x, gamma, beta)
 edf.forward()
 """, ValueError, """
-one number of each feature has no variance: train on larger batches, or run it inside `with
-    edf.evaluating():`
+one number of each feature has no variance: drop a last batch of one row, train on larger ones,
+    or run it inside `with edf.evaluating():`
 in f of BatchNorm(x (1, 8), gamma (8,), beta (8,), momentum 0.1, eps 1e-05)
 built at line 2 of student.py: edf.BatchNorm(x, gamma, beta)
 """),
@@ -907,7 +1135,7 @@ scores, labels = edf.Param(np.full((3, 10), 2.0)), edf.Input([0, 5, 9])
 edf.CrossEntropy(scores, labels)
 edf.forward()
 """, ValueError, """
-a probability is greater than 1: if these are scores use SoftmaxCrossEntropy
+a right class has probability more than 1, as scores may be: use SoftmaxCrossEntropy
 in f of CrossEntropy(p (3, 10), labels (3,))
 built at line 2 of student.py: edf.CrossEntropy(scores, labels)
 """),
@@ -1021,7 +1249,8 @@ edf.forward()
 edf.clear()
 edf.backward(loss)
 """, TypeError, """
-the loss was built before clear() and belongs to the graph of that time: build Mul(a (), b 2)
+the loss was built before clear() or a reload of edf, for the graph of that time:
+    build Mul(a (), b 2)
     again
 """),
 
@@ -1151,7 +1380,7 @@ batches() missing 1 required keyword-only argument: 'size'
     ("batches of no rows", """
 list(edf.batches(np.ones((60, 784)), size=0))
 """, ValueError, """
-a batch needs at least one row, got size 0
+a batch needs a whole number of rows, at least one, got size 0
 """),
 
     ("evaluating without parentheses", """

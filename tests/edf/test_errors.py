@@ -136,7 +136,8 @@ def test_an_operand_that_is_refused_is_not_in_the_graph(action):
 
 @pytest.mark.parametrize("action", [bool, lambda x: not x, lambda x: x and x, lambda x: x or x])
 def test_a_component_is_neither_true_nor_false(action):
-    refused(TypeError, "Param x () is a component, not a number: use its .value",
+    refused(TypeError, "Param x () is a component, neither true nor false: "
+            "write `is not None`, or use its .value",
             action, Param(1.0, "x"))
 
 
@@ -193,12 +194,9 @@ def test_labels_that_are_no_labels(loss, labels, text):
     assert second.startswith(f"in f of {loss.__name__}(")
 
 
-@pytest.mark.parametrize("shape", [(3,), (3, 2, 2)])
-def test_scores_that_are_no_matrix(shape):
+def test_scores_that_are_no_matrix():
     with pytest.raises(ValueError, match="labels must be one class number for each row of "):
-        classify(np.ones(shape), np.zeros(shape[:-1], int))
-    with pytest.raises(ValueError, match="labels must be one class number for each row of "):
-        classify(np.ones(shape), np.zeros(shape[:1], int))
+        classify(np.ones(3), np.zeros((), int))
 
 
 @pytest.mark.parametrize("p", [0.0, 5e-42, np.nan])

@@ -83,7 +83,7 @@ def survives(case):
 
 KINDS = list(dict.fromkeys(case.component for case in CASES))
 SHARED = [edf.as_matrix, edf.unbroadcast, edf.unreduce, edf.scatter, edf.through_standardizing,
-          edf.add_windows]
+          edf.spread]
 
 
 SOURCES = {thing: inspect.getsource(thing) for thing in KINDS + SHARED}

@@ -538,7 +538,7 @@ def test_a_loss_that_is_not_in_the_graph_is_refused():
     edf.clear()
     Param(2.0)
     assert message(edf.draw, old) == (
-        "the loss was built before clear() and belongs to the graph of that time: "
+        "the loss was built before clear() or a reload of edf, for the graph of that time: "
         "build Param () again")
     assert message(edf.draw, True).startswith(
         "the loss must be a component, not of type bool: ")
