@@ -165,7 +165,7 @@ def fitting(name, array, shapes):
     if not name.endswith(".npy"):
         return array.copy(order="K")[()]            # a number, if it has no axes
     try:
-        with np.errstate(over="raise", invalid="ignore"):
+        with np.errstate(all="ignore", over="raise"):
             return array.astype(edf.dtype)
     except FloatingPointError:
         raise ValueError(f"{name} has numbers too large for "
