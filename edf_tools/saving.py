@@ -76,17 +76,16 @@ def load(source, optimiser=None, strict=True):
     require_optimiser(optimiser)
     require(strict or not optimiser, "strict=False takes no optimiser: train "
             "what is new with a new one")
-    name = "the snapshot" if isinstance(source, dict) else source
-    if source is name:
+    snapshot = isinstance(source, dict)
+    if not snapshot:
         with open(source, "rb") as file:
             size = os.fstat(file.fileno()).st_size or room()    # a pipe has 0
             content = file.read(min(size, room()) + 1)
     try:
-        return restore(unpacked(content) if source is name else source,
-                       optimiser, strict)
+        return restore(source if snapshot else unpacked(content), optimiser, strict)
     except Exception as error:          # zipfile and NumPy raise a dozen kinds
-        raise ValueError(f"{name} cannot be loaded: "
-                         f"{str(error) or repr(error)}") from None
+        raise ValueError(f"{'the snapshot' if snapshot else source} cannot be "
+                         f"loaded: {str(error) or repr(error)}") from None
 
 
 def restore(kept, optimiser, strict):
@@ -224,6 +223,7 @@ def unpacked(content):
         require(np.lib.format.read_magic(head) == (1, 0),
                 f"{name} is no array that save() wrote")
         shape, by_columns, kind = np.lib.format.read_array_header_1_0(head)
+        require(-1 not in shape, f"{name} has shape {shape}")
         array = np.frombuffer(kept[name], kind, offset=head.tell())     # no objects
         kept[name] = array.reshape(shape, order="CF"[by_columns])
     return kept

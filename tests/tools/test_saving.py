@@ -422,6 +422,13 @@ def test_an_array_of_another_version_is_refused(tmp_path):
     refused(tmp_path / "w", None, "w.npy is no array that save() wrote")
 
 
+def test_a_shape_that_is_left_to_numpy_is_refused(tmp_path):
+    Param([[1.0, 2.0]], "w")
+    with zipfile.ZipFile(tmp_path / "w", "w") as archive:
+        archive.writestr("w.npy", header((1, -1)) + bytes(8))
+    refused(tmp_path / "w", None, "w.npy has shape (1, -1)")
+
+
 def test_memory_that_could_not_be_loaded_is_not_saved(tmp_path):
     class Rows(edf.Optimiser):
         def direction(self, grad, old):
