@@ -376,10 +376,9 @@ class SoftmaxCrossEntropy(Component):
 
     scores (B, K), labels (B,) integers in 0..K-1  ->  y (B,)
 
-    Written as log sum_k exp(s_ik) - s_i[c_i]: no probability is formed whose
-    logarithm could be infinite, and the gradient is short, softmax(scores)
-    minus the one-hot labels.
-    Raises ValueError if a label is not a class number.
+    Written as log sum_k exp(s_ik) - s_i[c_i], so that no logarithm is infinite;
+    the gradient is softmax(scores) minus the one-hot labels.
+    Raises ValueError if a label is no class number.
     Source: Bishop 2006, eq. 4.109.
     """
 
@@ -413,6 +412,12 @@ def total(x, axis=None, keepdims=False):
     pairwise = x.flags.c_contiguous and axis in (None, -1, x.ndim - 1)
     y = np.add.reduce(x, axis, None if pairwise else float, keepdims=keepdims)
     return y.astype(x.dtype, copy=False)
+
+
+def mean(x, axis, keepdims=True):
+    """Return the mean over axes."""
+    y = total(x, axis, keepdims)
+    return y / (x.size // y.size)
 
 
 def unbroadcast(dy, shape):
@@ -497,8 +502,8 @@ class Power(Component):
 
     def __init__(self, x, exponent):
         if isinstance(exponent, Component):
-            raise TypeError("an exponent is a number: for a ** b with a component "
-                            "b write edf.Exp(b * edf.Log(a))")
+            raise TypeError("an exponent is a number: for a ** b with a component b write "
+                            "edf.Exp(b * edf.Log(a))")
         super().__init__(x, exponent)
 
     def f(self, x, exponent):
@@ -650,12 +655,10 @@ class SigmoidCrossEntropy(Component):
     """
 
     def f(self, scores, targets):
-        require(scores.shape == np.shape(targets), "scores and targets must "
-                f"have one shape, got {scores.shape} and {np.shape(targets)}")
-        require(np.min(targets) >= 0 and np.max(targets) <= 1,
-                "targets must be from 0 to 1")
-        rest = np.log1p(np.exp(-abs(scores)))
-        return np.maximum(scores, 0) - scores * targets + rest
+        require(scores.shape == np.shape(targets), f"scores and targets must have one shape, got "
+                f"{scores.shape} and {np.shape(targets)}")
+        require(np.min(targets) >= 0 and np.max(targets) <= 1, "targets must be from 0 to 1")
+        return np.maximum(scores, 0) - scores * targets + np.log1p(np.exp(-abs(scores)))
 
     def dscores(self, dy, scores, targets):
         return dy * (sigmoid(scores) - targets)
@@ -668,8 +671,8 @@ class SquaredError(Component):
     """
 
     def f(self, x, targets):
-        require(x.shape == np.shape(targets), "x and targets must have one "
-                f"shape, got {x.shape} and {np.shape(targets)}")
+        require(x.shape == np.shape(targets), f"x and targets must have one shape, got {x.shape} "
+                f"and {np.shape(targets)}")
         return (x - targets) ** 2
 
     def dx(self, dy, x, targets):
@@ -700,8 +703,7 @@ class Mean(Sum):
     """Mean over an axis, several, or all (None)."""
 
     def f(self, x, axis=None, keepdims=False):
-        y = total(x, axis, keepdims)
-        return y / (x.size // y.size)
+        return mean(x, axis, keepdims)
 
     def dx(self, dy, x, axis, keepdims):
         return super().dx(dy * (dy.size / x.size), x, axis, keepdims)
@@ -783,8 +785,7 @@ class Embedding(Component):
 
     w (N, D), index (...) integers in 0..N-1  ->  y (..., D)
 
-    Cut y into steps, y[:, t], not the index: components hold real numbers.
-    Raises ValueError if there is no such row.
+    Raises ValueError if there is no such row.  For steps cut y, not the index.
     """
 
     def f(self, w, index):
@@ -812,9 +813,7 @@ class Transpose(Component):
         return x.transpose(axes)
 
     def dx(self, dy, x, axes):
-        if axes is None:
-            return dy.transpose()
-        return dy.transpose(np.argsort(np.mod(axes, x.ndim)))   # -1 is the last
+        return dy.transpose(axes and np.argsort(np.mod(axes, x.ndim)))     # -1 is the last
 
 
 class Expand(Component):
@@ -849,12 +848,6 @@ class Concat(Component):
 
 # Normalisation and regularisation, which differ after training.
 
-def mean(x, axes):
-    """Return the mean over axes, which stay, of length 1."""
-    y = total(x, axes, keepdims=True)
-    return y / (x.size // y.size)
-
-
 def through_standardizing(dz, z, sd, axes):
     """Turn the gradient of z = (x - mean) / sd into that of x.
 
@@ -875,8 +868,8 @@ class LayerNorm(Component):
     """
 
     def f(self, x, gamma, beta, eps=1e-5):
-        require(np.shape(gamma) == np.shape(beta) == x.shape[-1:], "gamma and "
-                f"beta must have shape {x.shape[-1:]}, as the last axis of x")
+        require(np.shape(gamma) == np.shape(beta) == x.shape[-1:], f"gamma and beta must have "
+                f"shape {x.shape[-1:]}, as the last axis of x")
         centred = x - mean(x, -1)                           # (..., D) - (..., 1)
         variance = mean(centred * centred, -1)              # (..., D) -> (..., 1)
         self.sd = np.sqrt(variance + eps)
@@ -910,23 +903,19 @@ class BatchNorm(Component):
 
     def f(self, x, gamma, beta, momentum=0.1, eps=1e-5):
         x = x.swapaxes(1, -1)               # (B, C, H, W) -> (B, W, H, C), or x (B, D) itself
-        require(np.shape(gamma) == np.shape(beta) == x.shape[-1:], "gamma and "
-                f"beta must have shape {x.shape[-1:]}, as axis 1 of x")
-        require(np.shape(self.mean) in [(), x.shape[-1:]], "the running statis"
-                f"tics have shape {np.shape(self.mean)}, not {x.shape[-1:]}")
+        require(np.shape(gamma) == np.shape(beta) == x.shape[-1:], f"gamma and beta must have "
+                f"shape {x.shape[-1:]}, as axis 1 of x")
         self.axes = tuple(range(x.ndim - 1)) if training else None
+        centre, variance = self.mean, self.variance
         if training:
             centre = mean(x, self.axes).reshape(-1)                 # (B, W, H, C) -> (C,)
             variance = mean((x - centre) ** 2, self.axes).reshape(-1)
             n = x.size // centre.size
-            require(n > 1, "one number of each feature has no variance: drop a "
-                    "last batch of one row, train on larger ones, or run it inside "
-                    "`with edf.evaluating():`")
+            require(n > 1, "one number of each feature has no variance: drop a last batch of one "
+                    "row, train on larger ones, or run it inside `with edf.evaluating():`")
             self.mean = self.mean + momentum * (centre - self.mean)
             change = variance * (n / (n - 1)) - self.variance
             self.variance = self.variance + momentum * change
-        else:
-            centre, variance = self.mean, self.variance
         self.sd = np.sqrt(variance + eps)
         self.z = (x - centre) / self.sd
         return (gamma * self.z + beta).swapaxes(1, -1)
@@ -949,17 +938,14 @@ class BatchNorm(Component):
 class Dropout(Component):
     """Zeros with probability p while training, the rest scaled: y = x m.
 
-    m is 0 or 1 / (1 - p), drawn anew in every forward(): 1 on average.  After
-    training y = x.  Raises ValueError unless 0 <= p < 1.
-    Source: Srivastava et al. 2014.
+    m is 0 or 1 / (1 - p), drawn anew in every forward(); after training 1.
+    Raises ValueError unless 0 <= p < 1.  Source: Srivastava et al. 2014.
     """
 
     def f(self, x, p=0.5):
         require(0 <= p < 1, f"p must be at least 0 and below 1, got {p}")
-        self.m = 1.0
-        if training:
-            kept = rng.random(x.shape) >= p
-            self.m = kept / x.dtype.type(1 - p)         # keeps float32
+        scale = x.dtype.type(1 - p)                     # keeps float32
+        self.m = (rng.random(x.shape) >= p) / scale if training else 1.0
         return x * self.m
 
     def dx(self, dy, x, p):
@@ -967,14 +953,12 @@ class Dropout(Component):
 
 
 # Images (B, C, H, W), by windows: each is kh high, kw wide and `stride` from the
-# next, after `padding` empty pixels were put around the image.  Loops are over
-# the pixels of one window only.  NumPy is fast along a long last axis, so the
-# batch is made the last one in memory, and what is computed inherits that.
+# next, after `padding` empty pixels were put around the image.  The batch is the
+# last axis in memory, as NumPy is fast along a long one.
 
 def pad(x, padding, fill=0):
     """Return x (B, C, H, W) with so many pixels more on all sides."""
-    require(x.ndim == 4, "x must be images (B, C, H, W): x[:, None] gives "
-            "images (B, H, W) that axis")
+    require(x.ndim == 4, "x must be images (B, C, H, W): for (B, H, W) write x[:, None]")
     require(padding >= 0, f"padding must be 0 or more, got {padding}")
     if padding == 0:
         return x
@@ -987,8 +971,8 @@ def pad(x, padding, fill=0):
 def pixels(image, size, stride):
     """Return the first pixel of all windows (B, C, H', W'), the second, ..."""
     (kh, kw), (h, w) = size, image.shape[2:]
-    require(min(kh, kw, stride) >= 1, "size and stride must be 1 or more, got "
-            f"{size} and {stride}")
+    stride = kh if stride is None else stride
+    require(min(kh, kw, stride) >= 1, f"size and stride must be 1 or more, got {size} and {stride}")
     require(kh <= h and kw <= w, f"a window {kh, kw} exceeds the image {h, w}")
     return [image[:, :, i:h - kh + i + 1:stride, j:w - kw + j + 1:stride]
             for i in range(kh) for j in range(kw)]
@@ -1003,16 +987,6 @@ def spread(parts, x, size, stride, padding):
     return image[:, :, p:p + h, p:p + w]
 
 
-def batch_last(x):
-    """Return a view with the first axis as the last."""
-    return x.transpose(*range(1, x.ndim), 0)
-
-
-def batch_first(x):
-    """Return a view with the last axis as the first."""
-    return x.transpose(-1, *range(x.ndim - 1))
-
-
 class Conv2d(Component):
     """Convolution: every window of x times every kernel of w, plus b.
 
@@ -1025,27 +999,29 @@ class Conv2d(Component):
 
     def f(self, x, w, b, stride=1, padding=0):
         require(w.ndim == 4, "w must be kernels (O, C, kh, kw)")
-        image = pad(batch_first(np.ascontiguousarray(batch_last(x))), padding)
-        cut = [batch_last(pixel) for pixel in pixels(image, w.shape[2:], stride)]
+        image = np.ascontiguousarray(np.moveaxis(x, 0, -1))     # (C, H, W, B)
+        image = pad(np.moveaxis(image, -1, 0), padding)         # (B, C, H, W)
+        cut = [pixel.transpose(1, 2, 3, 0) for pixel in pixels(image, w.shape[2:], stride)]
         require(x.shape[1] == w.shape[1], "x and w differ in channels (axis 1)")
         require(b.shape == w.shape[:1], f"b must have shape {w.shape[:1]}")
         self.cut = np.stack(cut, axis=1).reshape(w[0].size, -1)     # (C kh kw, H' W' B)
         y = w.reshape(len(w), -1) @ self.cut + b[:, None]       # (O, H' W' B) + (O, 1)
-        return batch_first(y.reshape(-1, *cut[0].shape[1:]))    # -> (B, O, H', W')
+        return y.reshape(-1, *cut[0].shape[1:]).transpose(3, 0, 1, 2)   # -> (B, O, H', W')
 
     def dx(self, dy, x, w, b, stride, padding):
-        dy_rows = batch_last(dy).reshape(len(w), -1)            # (O, H' W' B)
+        dy_rows = dy.transpose(1, 2, 3, 0).reshape(len(w), -1)            # (O, H' W' B)
         parts = w.reshape(len(w), -1).T @ dy_rows               # -> (C kh kw, H' W' B)
-        parts = parts.reshape(x.shape[1], -1, *dy.shape[2:], len(x)).swapaxes(0, 1)
-        return spread(map(batch_first, parts), x, w.shape[2:], stride, padding)
+        parts = parts.reshape(x.shape[1], -1, *dy.shape[2:], len(x))
+        parts = parts.transpose(1, 4, 0, 2, 3)                  # (kh kw, B, C, H', W')
+        return spread(parts, x, w.shape[2:], stride, padding)
 
     def dw(self, dy, x, w, b, stride, padding):
-        dy_rows = batch_last(dy).reshape(len(w), -1)            # (O, H' W' B)
+        dy_rows = dy.transpose(1, 2, 3, 0).reshape(len(w), -1)            # (O, H' W' B)
         dw = self.cut @ dy_rows.T               # BLAS takes longer for its transpose
         return dw.T.reshape(w.shape)                            # (C kh kw, O) -> w.shape
 
     def db(self, dy, x, w, b, stride, padding):
-        return total(batch_last(dy).reshape(len(w), -1), axis=1)    # (O, H' W' B) -> (O,)
+        return total(dy.transpose(1, 2, 3, 0).reshape(len(w), -1), axis=1)    # (O, H' W' B) -> (O,)
 
 
 class MaxPool2d(Component):
@@ -1058,7 +1034,7 @@ class MaxPool2d(Component):
 
     def f(self, x, size, stride=None, padding=0):
         require(padding <= size // 2, "padding may be half of the size at most")
-        self.pixels = pixels(pad(x, padding, -np.inf), (size, size), stride or size)
+        self.pixels = pixels(pad(x, padding, -np.inf), (size, size), stride)
         return reduce(np.maximum, self.pixels)
 
     def dx(self, dy, x, size, stride, padding):
@@ -1066,7 +1042,7 @@ class MaxPool2d(Component):
         count = sum(largest)
         share = np.divide(dy, count, out=count)         # in memory like x
         parts = (share * is_largest for is_largest in largest)
-        return spread(parts, x, (size, size), stride or size, padding)
+        return spread(parts, x, (size, size), stride, padding)
 
 
 class AvgPool2d(Component):
@@ -1074,10 +1050,10 @@ class AvgPool2d(Component):
 
     def f(self, x, size, stride=None, padding=0):
         require(padding <= size // 2, "padding may be half of the size at most")
-        return sum(pixels(pad(x, padding), (size, size), stride or size)) / size ** 2
+        return sum(pixels(pad(x, padding), (size, size), stride)) / size ** 2
 
     def dx(self, dy, x, size, stride, padding):
-        return spread([dy / size ** 2] * size ** 2, x, (size, size), stride or size, padding)
+        return spread([dy / size ** 2] * size ** 2, x, (size, size), stride, padding)
 
 
 # =============================================================================
@@ -1089,22 +1065,17 @@ rng = np.random.default_rng()   # the source of every random number
 
 
 class evaluating(ContextDecorator):
-    """Let BatchNorm and Dropout act as after training, `with edf.evaluating():`.
+    """Let BatchNorm and Dropout act as after training; also as a decorator."""
 
-    Or in a function, all of it, under `@edf.evaluating()`.
-    """
-
-    def __init__(self):
-        self.before = []
+    before = ()             # the modes to go back to, as it may be entered twice
 
     def __enter__(self):
         global training
-        self.before.append(training)
-        training = False
+        self.before, training = (*self.before, training), False
 
     def __exit__(self, *error):
         global training
-        training = self.before.pop()
+        *self.before, training = self.before
 
 
 def seed(n):
@@ -1126,15 +1097,13 @@ def xavier(fan_in, fan_out, generator=None):
     Their variance is 1 / fan_in: a sum of fan_in products varies as much as one
     of its inputs.  Named as in TTIC 31230; the paper's rule is glorot.
     """
-    half_width = np.sqrt(3 / fan_in)
-    w = (generator or rng).uniform(-half_width, half_width, (fan_in, fan_out))
-    return w.astype(dtype)
+    most = np.sqrt(3 / fan_in)
+    return (generator or rng).uniform(-most, most, (fan_in, fan_out)).astype(dtype)
 
 
 def glorot(fan_in, fan_out, generator=None):
     """Return weights (fan_in, fan_out), normal, of variance 2 / (fan_in + fan_out).
 
-    It keeps values and gradients about level from layer to layer.
     Source: Glorot and Bengio 2010, eq. 12.
     """
     return normal(fan_in, fan_out, np.sqrt(2 / (fan_in + fan_out)), generator)
@@ -1151,16 +1120,17 @@ def he(fan_in, fan_out, generator=None):
 class Optimiser:
     """What all optimisers share: step() moves all in params, w <- w - lr d.
 
-    A subclass gives the direction d.  lr, the learning rate, may be changed
-    between steps.  weight_decay w is added to the gradient, as if the loss had
-    a term weight_decay |w|^2 / 2.  Raises ValueError for a setting out of range.
+    A subclass gives the direction d.  lr, the learning rate, may be changed at
+    any time.  weight_decay w is added to the gradient, as for a term of the loss
+    weight_decay |w|^2 / 2.  Raises ValueError for a setting out of range.
     """
 
     decay_apart = False     # True for AdamW: w shrinks apart from the gradient
 
-    def __init__(self, lr, weight_decay=0):
-        self.lr, self.weight_decay = lr, weight_decay
+    def __init__(self, lr, weight_decay=0, **settings):
         self.memory = {}                # {Param: {name: array or number}}
+        for name, value in dict(settings, lr=lr, weight_decay=weight_decay).items():
+            setattr(self, name, value)
 
     def __setattr__(self, name, value):
         require_setting(self, name, value)
@@ -1196,8 +1166,7 @@ class SGD(Optimiser):
 
     def __init__(self, lr, momentum=0, nesterov=False, weight_decay=0):
         require(momentum or not nesterov, "nesterov needs a momentum, such as 0.9")
-        super().__init__(lr, weight_decay)
-        self.momentum, self.nesterov = momentum, nesterov
+        super().__init__(lr, weight_decay, momentum=momentum, nesterov=nesterov)
 
     def direction(self, grad, kept):
         if not self.momentum:
@@ -1213,8 +1182,7 @@ class AdaGrad(Optimiser):
     """
 
     def __init__(self, lr=0.01, eps=1e-10, weight_decay=0):
-        super().__init__(lr, weight_decay)
-        self.eps = eps
+        super().__init__(lr, weight_decay, eps=eps)
 
     def direction(self, grad, kept):
         v = kept["v"] = kept.get("v", 0) + grad ** 2
@@ -1229,8 +1197,7 @@ class RMSProp(Optimiser):
     """
 
     def __init__(self, lr=0.01, alpha=0.99, eps=1e-8, weight_decay=0):
-        super().__init__(lr, weight_decay)
-        self.alpha, self.eps = alpha, eps
+        super().__init__(lr, weight_decay, alpha=alpha, eps=eps)
 
     def direction(self, grad, kept):
         alpha = self.alpha
@@ -1247,8 +1214,7 @@ class Adam(Optimiser):
     """
 
     def __init__(self, lr=0.001, betas=(0.9, 0.999), eps=1e-8, weight_decay=0):
-        super().__init__(lr, weight_decay)
-        self.betas, self.eps = betas, eps
+        super().__init__(lr, weight_decay, betas=betas, eps=eps)
 
     def direction(self, grad, kept):
         beta1, beta2 = self.betas
@@ -1279,12 +1245,11 @@ def clip_gradients(max_norm):
     it is not finite, or max_norm not positive.
     """
     require(max_norm > 0, f"max_norm must be greater than 0, got {max_norm}")
-    squares = [np.square(param.grad, dtype=float).sum() for param in learned()]
-    norm = math.sqrt(sum(squares))
+    norm = math.sqrt(sum(np.square(param._grad, dtype=float).sum() for param in learned()))
     require(math.isfinite(norm), f"the norm of the gradients is {norm}")
     if norm > max_norm:
         for param in learned():
-            param.grad = param.grad * (max_norm / norm)
+            param.grad = param._grad * (max_norm / norm)
     return norm
 
 
@@ -1324,15 +1289,11 @@ def batches(*arrays, size, shuffle=False):
     require(all(array.ndim for array in arrays), "batches are of arrays, or of lists of numbers")
     lengths = [len(array) for array in arrays]
     require(len(set(lengths)) == 1, f"arrays differ in length: {lengths}")
-    require(isinstance(size, numbers.Integral) and size >= 1, "a batch needs a whole number "
-            f"of rows, at least one, got size {size}")
-    rows = lengths[0]
-    if shuffle:
-        order = rng.permutation(rows)
-    for start in range(0, rows, size):
-        part = slice(start, start + size)
-        if shuffle:
-            part = order[part]
+    require(isinstance(size, numbers.Integral) and size >= 1, f"a batch needs a whole number of "
+            f"rows, at least one, got size {size}")
+    order = rng.permutation(lengths[0]) if shuffle else None
+    for start in range(0, lengths[0], size):
+        part = order[start:start + size] if shuffle else slice(start, start + size)
         yield tuple(array[part] for array in arrays)
 
 
@@ -1343,21 +1304,17 @@ def batches(*arrays, size, shuffle=False):
 # What sections 1 and 2 build and run components with.
 
 def prepare(kind):
-    """Note {name in f: default}, and whether there is a *xs, for bind.
-
-    Raises TypeError if f has an argument that a component cannot have.
-    """
+    """Note {name in f: default} for bind; TypeError for what can be no argument."""
     method = kind.f if kind.__init__ is Component.__init__ else kind.__init__
     kind.__signature__ = inspect.signature(method.__get__(0))   # for help()
     kind.defaults, kind.many = {}, False
     for name, argument in inspect.signature(kind.f.__get__(0)).parameters.items():
         if hasattr(Component, name):
-            raise TypeError(f"{kind.__name__}: an input needs another name "
-                            f"than {name}, which every component has")
+            raise TypeError(f"{kind.__name__}: an input needs another name than {name}, which "
+                            "every component has")
         if argument.kind in (argument.KEYWORD_ONLY, argument.VAR_KEYWORD):
-            raise TypeError(f"{kind.__name__}: f cannot take {argument}, which "
-                            "has no place: put an option before any *, or keep "
-                            "it on self in an __init__ of your own")
+            raise TypeError(f"{kind.__name__}: f cannot take {argument}, which has no place: put "
+                            "an option before any *, or keep it on self in an __init__ of your own")
         if argument.kind is argument.VAR_POSITIONAL:
             kind.many = True
         else:
@@ -1375,20 +1332,20 @@ def bind(component, args, options):
         *kind.defaults, *(f"x{i}" for i in range(len(args) - len(kind.defaults)))]
     given = dict(zip(names, args))
     if options or len(args) != len(names):
-        require_call(kind, args, options)
+        signature = inspect.signature(kind.f.__get__(0))
+        try:
+            signature.bind(*args, **options)
+        except TypeError as error:
+            raise TypeError(f"{kind.__name__}{signature}: {error}") from None
         given = kind.defaults | given | options
     require_arguments(kind, given)
     return given
 
 
 def identify(component):
-    """Note which line builds a component; name it, and inputs without a name.
-
-    Raises TypeError if its __init__ has not come to that of Component.
-    """
+    """Note which line builds a component; name it, and inputs without a name."""
     if "arguments" not in vars(component):
-        raise TypeError(f"__init__ of {type(component).__name__} must call "
-                        "super().__init__")
+        raise TypeError(f"__init__ of {type(component).__name__} must call super().__init__")
     component.number = len(components)
     frame = sys._getframe(2)
     while frame.f_globals is globals():
@@ -1405,9 +1362,8 @@ def identify(component):
 
 def take_back(start):
     """Remove all from components[start] on: it was built for one that failed."""
-    params[:] = [param for param in params if param not in components[start:]
-                 and param.number is not None]
     del components[start:]
+    params[:] = [param for param in params if param in components]
 
 
 def as_real(result, shape=None):
@@ -1417,12 +1373,11 @@ def as_real(result, shape=None):
     """
     array = np.asarray(result, dtype)       # it itself, if it is of this type
     if array is not result and np.asarray(result).dtype.kind not in "fiub":
-        got = ("None: is its return missing?" if result is None else
-               f"{np.asarray(result).dtype}, not real numbers")
+        got = f"{np.asarray(result).dtype}, not real numbers"
+        got = "None: is its return missing?" if result is None else got
         raise TypeError(f"the formula returned {got}")
     if shape is not None and array.shape != shape:
-        raise ValueError(f"the gradient has shape {array.shape}, but the value "
-                         f"has shape {shape}")
+        raise ValueError(f"the gradient has shape {array.shape}, but the value has shape {shape}")
     return array
 
 
@@ -1433,16 +1388,13 @@ def label(component):
 
 def describe(component):
     """Return "Param w1 (4, 2)", or "Affine(x (3, 4), w (4, 2), b (2,))"."""
-    def show(node):
-        return "(no value yet)" if node.value is None else np.shape(node.value)
+    def shape(node):
+        return "(no value yet)" if node._value is None else np.shape(node._value)
 
-    kind = type(component).__name__
-    if not component.arguments:
-        name = f"{component.name} " if component.name else ""
-        return f"{kind} {name}{show(component)}"
-    shown = [f"{name} {reprlib.repr(getattr(component, name))}" if x is None
-             else f"{name} {show(x)}" for name, x in component.arguments.items()]
-    return f"{kind}({', '.join(shown)})"
+    parts = [f"{name} {reprlib.repr(getattr(component, name)) if x is None else shape(x)}"
+             for name, x in component.arguments.items()]
+    kind, name = type(component).__name__, f"{component.name} " if component.name else ""
+    return f"{kind}({', '.join(parts)})" if parts else f"{kind} {name}{shape(component)}"
 
 
 def ancestors(node):
@@ -1460,19 +1412,16 @@ def tool(name):
     """Return the module edf_tools.<name>; ImportError says if it is missing."""
     try:
         return importlib.import_module(f"edf_tools.{name}")
-    except ModuleNotFoundError as error:
-        if not str(error.name).startswith("edf_tools"):
-            raise
-        raise ImportError(f"edf_tools/{name}.py is missing: put the folder "
-                          "edf_tools beside edf.py") from None
+    except ModuleNotFoundError:
+        raise ImportError(f"edf_tools/{name}.py is missing: put the folder edf_tools beside "
+                          "edf.py") from None
 
 
 def check_gradients(loss, *nodes, entries=1000, tolerance=1e-6):
-    """Compare what backward(loss) gives with differences of values.
+    """Compare backward(loss) with differences of values: {what: largest error}.
 
-    Says nothing if all is right.  Returns {what was compared: largest error}.
     Raises AssertionError with the component, its method and the worst entry if
-    an error exceeds the tolerance.  See edf_tools/check.py.
+    an error exceeds the tolerance.
     """
     return tool("check").check_gradients(loss, *nodes, entries=entries, tolerance=tolerance)
 
@@ -1526,15 +1475,6 @@ def require(condition, rule):
 REQUIRED = inspect.Parameter.empty      # the default of what has none
 
 
-def require_call(kind, args, options):
-    """Raise TypeError, in Python's words, if f would not take these arguments."""
-    signature = inspect.signature(kind.f.__get__(0))
-    try:
-        signature.bind(*args, **options)
-    except TypeError as error:
-        raise TypeError(f"{kind.__name__}{signature}: {error}") from None
-
-
 def require_arguments(kind, given):
     """Raise TypeError for what is no input, or no option, where f has one."""
     for name, x in given.items():
@@ -1549,8 +1489,8 @@ def require_arguments(kind, given):
                 require_member(x, name, kind)
         elif any(isinstance(part, Component) for part in parts(x)):
             raise TypeError(f"{name} of {kind.__name__} is an option, which cannot hold "
-                            "components: pass each as an input (in place of x[rows, "
-                            "labels] write edf.Select(x, labels))")
+                            "components: pass each as an input (in place of x[rows, labels] write "
+                            "edf.Select(x, labels))")
 
 
 def parts(x):
@@ -1568,13 +1508,13 @@ def require_member(node, role, kind=None):
     except (AttributeError, IndexError, TypeError):
         role = f"{role} of {kind.__name__}" if kind else role
     if hasattr(node, "needs_grad") and not isinstance(node, type):
-        raise TypeError(f"{role} was built before clear() or a reload of edf, for "
-                        f"the graph of that time: build {node} again")
+        raise TypeError(f"{role} was built before clear() or a reload of edf, for the graph of "
+                        f"that time: build {node} again")
     got = (f"the class {node.__name__}" if isinstance(node, type) else
            f"of type {type(node).__name__}")
-    raise TypeError(f"{role} must be a component, not {got}: if it is the value "
-                    "of a component pass that, else wrap it: edf.Param(array) "
-                    "if it is learned, edf.Input(array) if it is data")
+    raise TypeError(f"{role} must be a component, not {got}: if it is the value of a component "
+                    "pass that, else wrap it: edf.Param(array) if it is learned, edf.Input(array) "
+                    "if it is data")
 
 
 def require_graph():
@@ -1589,32 +1529,28 @@ def require_loss(loss):
     """Raise TypeError unless backward(loss) can differentiate what it holds."""
     require_member(loss, "the loss")
     if loss.value is None:
-        own = "" if type(loss).forward is Component.forward else ", which must set it"
-        raise TypeError(f"{loss} has no value yet: call forward() first{own}")
+        raise TypeError(f"{loss} has no value yet: call forward() first, which must set it")
     if not loss.value.size:
         raise ValueError(f"{loss} is an empty array, which has no mean")
     if not loss.needs_grad:
         require_inputs(ancestors(loss))
-        raise TypeError(f"{loss} depends on no Param: make a Param of what you "
-                        "want the gradient of")
+        raise TypeError(f"{loss} depends on no Param: make one of what you differentiate by")
     if forward in pending:
-        raise TypeError("the last forward() did not come to its end: call it "
-                        "again before backward(loss)")
+        raise TypeError("the last forward() did not come to its end: call it again")
     for component in ancestors(loss) if pending else ():
         if component in pending:
-            raise TypeError(f"{component} has changed since the last forward(): "
-                            "call it again before backward(loss)")
+            raise TypeError(f"{component} has changed since the last forward(): call it again")
 
 
 def require_step(optimiser):
     """Raise TypeError if gradients are partial, or memories of a cleared graph."""
     if backward in pending:
-        raise TypeError("the last backward(loss) did not come to its end: call "
-                        "forward() and backward(loss) before step()")
+        raise TypeError("the last backward(loss) did not come to its end: call forward() and "
+                        "backward(loss) before step()")
     if optimiser.memory.keys().isdisjoint(params):
         if any(optimiser.memory.values()):
-            raise TypeError(f"this {type(optimiser).__name__} remembers Params that clear() "
-                            "took away: make a new one, or clear(keep_params=True)")
+            raise TypeError(f"this {type(optimiser).__name__} remembers Params that clear() took "
+                            "away: make a new one, or clear(keep_params=True)")
         optimiser.memory.clear()
 
 
@@ -1624,8 +1560,8 @@ def require_setting(optimiser, name, value):
         most = math.inf if name in ("lr", "weight_decay", "eps") else 1
         values = value if name == "betas" and len(value) == 2 else [value]
         require(all(isinstance(x, numbers.Real) and 0 <= x < most for x in values),
-                f"{name} of {type(optimiser).__name__} must be from 0 to below {most}, "
-                f"got {reprlib.repr(value)}")
+                f"{name} of {type(optimiser).__name__} must be from 0 to below {most}, got "
+                f"{reprlib.repr(value)}")
 
 
 def require_gradients():
@@ -1634,9 +1570,8 @@ def require_gradients():
         reached = [component for component in components if component.grad is not None]
         for component in reached:
             if any(x.needs_grad and x.grad is None for x in component.inputs):
-                refuse(component, "backward", "no gradient was added to an input: call "
-                       "its add_grad (or set self.needs_grad = False in __init__, if "
-                       "none is to pass)")
+                refuse(component, "backward", "no gradient was added to an input: call its "
+                       "add_grad (or set self.needs_grad = False in __init__, if none is to pass)")
         require_inputs(reached)
 
 
@@ -1650,19 +1585,18 @@ def require_inputs(nodes):
                      if i.opname in ("LOAD_GLOBAL", "LOAD_DEREF")}
         for name, x in seen.items():
             if any(isinstance(x, Component) and x.needs_grad and x.grad is None for x in parts(x)):
-                refuse(component, "__init__", f"{name} is no input of {kind.__name__}, so it "
-                       "would not be learned: pass it to super().__init__")
+                refuse(component, "__init__", f"{name} is no input of {kind.__name__}, so it would "
+                       "not be learned: pass it to super().__init__")
 
 
 def derivative(component, name):
     """Return the method d<name>; NotImplementedError if there is none."""
     if component._grad is None:
-        raise TypeError(f"{component} has no gradient yet: call edf.backward(loss)"
-                        ", which calls backward() of every component")
+        raise TypeError(f"{component} has no gradient yet: call edf.backward(loss)")
     method = getattr(component, "d" + name, None)
     if method is None:
-        raise NotImplementedError(f"{type(component).__name__} has to define "
-                                  f"d{name}, because {name} depends on a Param")
+        raise NotImplementedError(f"{type(component).__name__} has to define d{name}, because "
+                                  f"{name} depends on a Param")
     return method
 
 
@@ -1671,11 +1605,10 @@ def as_numbers(value, owner):
     array, hint = np.asarray(value), ""
     require(not np.ma.isMaskedArray(value), f"{owner} takes no masked array: fill it, .filled(0)")
     if array.dtype.kind not in "fiu":
-        hint = (": convert with .astype(float) (a mask may also be a key, "
-                "x[mask])")
+        hint = (": convert with .astype(float) (a mask may also be a key, x[mask])")
     if hint or array.size == 0:
-        raise ValueError(f"{owner} takes numbers, and at least one{hint}; got "
-                         f"{array.dtype} of shape {array.shape}")
+        raise ValueError(f"{owner} takes numbers, and at least one{hint}; got {array.dtype} of "
+                         f"shape {array.shape}")
     return array.astype(dtype if array.dtype.kind == "f" else int, copy=False)
 
 
@@ -1684,9 +1617,8 @@ def require_data(node):
     if node.value is None:
         raise TypeError("an Input has no value: set .value before forward()")
     if node.value.dtype.kind != "f" and hasattr(node, "real_for"):
-        raise ValueError(f"an Input holds integers, but {node.real_for} takes "
-                         "real numbers: divide images by 255, or convert with "
-                         ".astype(float) (or are these the labels?)")
+        raise ValueError(f"an Input holds integers, but {node.real_for} takes real numbers: divide "
+                         "images by 255, or convert with .astype(float) (or are these the labels?)")
 
 
 def require_labels(labels, scores):
@@ -1694,10 +1626,9 @@ def require_labels(labels, scores):
     require(np.ndim(scores) < 3, f"scores {np.shape(scores)} must be a matrix: write edf.Reshape("
             "scores, (-1, K)) for K classes, and labels.reshape(-1)")
     if np.ndim(scores) != 2 or np.shape(labels) != scores.shape[:1]:
-        raise ValueError("labels must be one class number for each row of "
-                         f"{np.shape(scores)}, got shape {np.shape(labels)}: "
-                         "set both to the same batch, flatten a column by "
-                         "[:, 0], or one-hot rows by .argmax(axis=1)")
+        raise ValueError(f"labels must be one class number for each row of {np.shape(scores)}, got "
+                         f"shape {np.shape(labels)}: set both to the same batch, flatten a column "
+                         "by [:, 0], or one-hot rows by .argmax(axis=1)")
     require_index(labels, scores.shape[1], "labels must be class numbers")
 
 
@@ -1705,11 +1636,10 @@ def require_index(index, count, rule):
     """Raise ValueError unless all of an array are integers in 0..count-1."""
     index = np.asarray(index)
     if index.dtype.kind not in "iu":
-        raise ValueError(f"{rule} of integer type, got {index.dtype}: convert "
-                         "with .astype(int)")
+        raise ValueError(f"{rule} of integer type, got {index.dtype}: convert with .astype(int)")
     if index.min() < 0 or index.max() >= count:
-        raise ValueError(f"{rule} from 0 to {count - 1}, got numbers from "
-                         f"{index.min()} to {index.max()}")
+        raise ValueError(f"{rule} from 0 to {count - 1}, got numbers from {index.min()} to "
+                         f"{index.max()}")
 
 
 def require_probabilities(p):
@@ -1755,30 +1685,21 @@ def facts(component, method, error):
     return f"in {method} of {component}\n{why}built at line {line} of {file}: {source}"
 
 
-def no_truth(component):
-    """Raise TypeError: Python asks whether a component is true."""
-    raise TypeError(f"{component} is a component, neither true nor false: write "
-                    "`is not None`, or use its .value")
+def refusing(words):
+    """Return a method that raises TypeError, where a component would be misread."""
+    def method(component, *args, **options):
+        raise TypeError(f"{component} {words}")
+    return method
 
 
-def no_array(component, *args, **options):
-    """Raise TypeError: NumPy asks for an array in place of a component."""
-    raise TypeError(f"{component} is a component, not an array: NumPy takes "
-                    "its .value, and edf has functions of its own")
-
-
-def no_copy(component, protocol):
-    """Raise TypeError: copy or pickle asks for what a copy is made of."""
-    raise TypeError(f"{component} cannot be copied, as it is part of a graph: keep "
-                    "its numbers, kept = edf.save(), and put them back, edf.load(kept)")
-
-
+Component.__repr__ = describe
+Component.__bool__ = refusing("is a component, neither true nor false: write `is not None`, or "
+                              "use its .value")
+Component.__array__ = refusing("is a component, not an array: NumPy takes its .value, and edf has "
+                               "functions of its own")
+Component.__reduce_ex__ = refusing("cannot be copied, as it is part of a graph: keep its numbers, "
+                                   "kept = edf.save(), and put them back, edf.load(kept)")
 Component.__init_subclass__ = classmethod(prepare)
-for kind in [*globals().values()]:
-    if isinstance(kind, Joining):
-        prepare(kind)
-Component.__repr__, Component.__bool__, Component.__array__ = describe, no_truth, no_array
-Component.__reduce_ex__ = no_copy
-
+[prepare(kind) for kind in [*globals().values()] if isinstance(kind, Joining)]
 if __name__ == "__main__":
     print(__doc__)

@@ -12,6 +12,7 @@ in it, and writes build/grades: grades.csv and feedback/<submission>.html.  With
 import argparse
 import contextlib
 import csv
+import hashlib
 import html
 import json
 import os
@@ -23,6 +24,7 @@ import sys
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Lock
 
 import nbformat
 from problem_set import ANSWER, BUILD, ROOT, SOURCE, read_source, without_answers
@@ -38,9 +40,9 @@ CHECK = re.compile(r'\bcheck\("(\w+)"\)')
 TITLE = re.compile(r"^\*\*(Exercise|Question) (\d+)\.(\d+)", re.MULTILINE)
 HIDDEN = """
 ### BEGIN HIDDEN TESTS
-from hidden import verify
+import sys
 
-verify("{}", globals())
+sys.audit("edf.verify", "{}", globals())        # guard.py hears it
 ### END HIDDEN TESTS"""
 # nbgrader calls a program, alembic, that stands beside its Python
 PATH = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)])
@@ -187,22 +189,47 @@ def submissions(folder):
     for entry in sorted(Path(folder).iterdir()):
         if entry.name.startswith("."):
             continue
-        files, notes = [entry], []
-        if entry.is_dir():
-            files = [file for file in sorted(entry.rglob("*.ipynb"))
-                     if ".ipynb_checkpoints" not in file.parts]
-            named = [file for file in files if file.name == f"{ASSIGNMENT}.ipynb"]
-            if not files:
-                notes = ["no notebook in the folder"]
-            elif not named:
-                notes = [f"renamed: {files[0].name}"]
-            if len(files) > 1:
-                notes.append(f"{len(files)} notebooks: graded "
-                             f"{(named or files)[0].relative_to(entry)}")
-            files = named or files
-        name = entry.name if entry.is_dir() or entry.stem in found else entry.stem
-        found[name] = files[0] if files else None, notes
+        name = legible(entry.name if entry.is_dir() else entry.stem)
+        if name in found:
+            name = legible(entry.name)
+        while name in found:                    # two names that are shown alike
+            name += "'"
+        try:
+            file, notes = look(entry)
+        except OSError as error:
+            file, notes = None, [f"cannot be read: {error}"]
+        found[name] = file, list(map(legible, notes))
     return found
+
+
+def legible(name):
+    r"""Return a file name with \xf6 for a byte that is not UTF-8, which no table can hold."""
+    return os.fsencode(name).decode(errors="backslashreplace")
+
+
+def look(entry):
+    """Return the notebook of a submission, or None, and notes.  Links are not followed."""
+    if entry.is_symlink():
+        return None, ["refused: a link"]
+    if entry.is_file():
+        return entry, []
+    if not entry.is_dir():
+        return None, ["refused: not a file"]        # a pipe, for instance
+    paths = [path for path in sorted(entry.rglob("*"))
+             if not any(part.startswith(".") for part in path.relative_to(entry).parts)]
+    links = [str(path.relative_to(entry)) for path in paths if path.is_symlink()]
+    files = [path for path in paths
+             if path.suffix == ".ipynb" and path.is_file() and not path.is_symlink()]
+    named = [file for file in files if file.name == f"{ASSIGNMENT}.ipynb"]
+    chosen = next(iter(named or files), None)
+    notes = [f"refused: the link {link}" for link in links]
+    if not chosen:
+        notes.append("no notebook in the folder")
+    elif not named:
+        notes.append(f"renamed: {chosen.name}")
+    if len(files) > 1:
+        notes.append(f"{len(files)} notebooks: graded {chosen.relative_to(entry)}")
+    return chosen, notes
 
 
 def prepare(course, source, released):
@@ -278,29 +305,45 @@ def grade(folder, source, released, out, limit, cell_limit, jobs):
         template = Path(temporary).resolve() / "course"
         template.mkdir()
         notebook = prepare(template, source, released)
+        found, rows, lock = submissions(folder), {}, Lock()
 
-        def row(item):
-            name, (file, notes) = item
-            page = pages / f"{name}.html"
+        def row(name):
+            """Grade a submission, and write the table of those that are known."""
+            file, notes = found[name]
+            page = pages / page_name(name)
             result = {"notes": notes, "scores": {}}
-            if file is not None:
-                result = grade_one(file, notes, template, page, limit, cell_limit)
-            if result.get("again"):             # a kernel that did not start, for instance
-                result = grade_one(file, notes, template, page, limit, cell_limit)
-            if not page.exists():
-                write_plain_page(page, name, **result)
+            try:
+                if file is not None:
+                    result = grade_one(file, notes, template, page, limit, cell_limit)
+                if result.get("again"):         # a kernel that did not start, for instance
+                    result = grade_one(file, notes, template, page, limit, cell_limit)
+                if not page.exists():
+                    write_plain_page(page, name, **result)
+            except Exception as error:          # whatever it is, the others go on
+                result["notes"].append(legible(f"could not be graded: {error!r}"))
             cells = table_row(name, result, notebook)
-            print(f"{name:24} {cells['total']:>5} of {cells['out of']}  {cells['notes'][:100]}",
-                  flush=True)
-            return cells
+            with lock:
+                rows[name] = cells
+                write_table(out / "grades.csv", [rows[name] for name in found if name in rows])
+                print(f"{name:24} {cells['total']:>5} of {cells['out of']}  {cells['notes'][:100]}",
+                      flush=True)
 
+        write_table(out / "grades.csv", [])
         pool = ThreadPoolExecutor(jobs)
         try:
-            rows = list(pool.map(row, submissions(folder).items()))
+            list(pool.map(row, found))
         finally:
             pool.shutdown(cancel_futures=True)          # Ctrl-C waits for those under way only
-    write_table(out / "grades.csv", rows)
-    print(f"wrote {out / 'grades.csv'} and {len(rows)} pages in {pages}")
+            print(f"wrote {len(rows)} of {len(found)} rows of {out / 'grades.csv'}, "
+                  f"and pages in {pages}")
+
+
+def page_name(name):
+    """Return the file name of a page: with a digest of what makes it too long."""
+    if len(name.encode()) > 200:
+        digest = hashlib.sha256(name.encode()).hexdigest()[:8]
+        name = f"{name.encode()[:200].decode(errors='ignore')}-{digest}"
+    return f"{name}.html"
 
 
 def table_row(name, result, notebook):
@@ -322,11 +365,13 @@ def table_row(name, result, notebook):
 
 
 def write_table(path, rows):
-    """Write the rows, under the names of their columns."""
-    with open(path, "w", newline="", encoding="utf-8") as file:
+    """Write the rows, under the names of their columns, in place of the table at the path."""
+    new = path.with_suffix(".new")
+    with open(new, "w", newline="", encoding="utf-8", errors="backslashreplace") as file:
         writer = csv.DictWriter(file, rows[0] if rows else ["submission"])
         writer.writeheader()
         writer.writerows(rows)
+    new.replace(path)                           # at once: an interruption leaves one of the two
 
 
 def write_plain_page(page, name, notes, output="", **others):
@@ -334,7 +379,8 @@ def write_plain_page(page, name, notes, output="", **others):
     items = "".join(f"<li>{html.escape(note)}</li>" for note in notes)
     page.write_text(f'<!DOCTYPE html>\n<meta charset="utf-8">\n<title>{html.escape(name)}</title>\n'
                     f"<h1>{html.escape(name)}</h1>\n<ul>{items}</ul>\n"
-                    f"<pre>{html.escape(output)}</pre>\n", encoding="utf-8")
+                    f"<pre>{html.escape(output)}</pre>\n",
+                    encoding="utf-8", errors="backslashreplace")
 
 
 def main():
@@ -355,7 +401,11 @@ def main():
                       help="the release, to compare with")
     task.add_argument("--source", type=Path, default=SOURCE, help="of the problem set")
     options = vars(parser.parse_args())
-    options.pop("task")(**options)
+    sys.stdout.reconfigure(errors="backslashreplace")       # any name can be shown
+    try:
+        options.pop("task")(**options)
+    except KeyboardInterrupt:
+        sys.exit("stopped")
 
 
 if __name__ == "__main__":

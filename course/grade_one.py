@@ -10,14 +10,17 @@ COURSE/result.json and COURSE/feedback.html.
 import json
 import math
 import re
+import secrets
 import sys
 import time
 import traceback
+from contextlib import suppress
 from pathlib import Path
 
 import nbformat
 from grade import ASSIGNMENT, grade_id, nbgrader, require
-from nbclient.exceptions import CellTimeoutError, DeadKernelError
+from nbclient.exceptions import CellExecutionComplete, CellTimeoutError, DeadKernelError
+from nbformat.validator import isvalid
 from nbgrader.api import Gradebook
 from nbgrader.preprocessors import (
     CheckCellMetadata,
@@ -41,19 +44,40 @@ class NotANotebook(ValueError):
 # What the submission holds, against what was released.
 
 def read(path):
-    """Return the notebook in a file.
+    """Return the cells of the notebook in a file, of any version and any UTF.
 
     Raises NotANotebook if there is none.
     """
     try:
-        notebook = nbformat.read(path, as_version=4)
-        for cell in notebook.cells:
-            cell.metadata, cell.cell_type, cell.source = (
-                dict(cell.metadata), str(cell.cell_type), str(cell.source))
-        return notebook
+        data = Path(path).read_bytes()
+        found = clean(json.loads(data.decode(json.detect_encoding(data), "replace")))
+        if "cells" not in found and "worksheets" not in found:
+            raise ValueError("it has no cells")
+        return [tidy(cell) for sheet in (found, *found.get("worksheets", []))
+                for cell in sheet.get("cells", []) if isinstance(cell, dict)]
     except Exception as error:
         words = " ".join(str(error).split())[:100]
         raise NotANotebook(f"not a notebook: {type(error).__name__}: {words}") from None
+
+
+def clean(data):
+    """Return JSON data without byte order marks, and without halves of characters."""
+    text = json.dumps(data, ensure_ascii=False, default=str).replace("\ufeff", "")
+    return json.loads(text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace"))
+
+
+def tidy(cell):
+    """Return what counts of a submitted cell (not its outputs), in a form that nbgrader takes."""
+    source = cell.get("source", cell.get("input")) or ""
+    source = "".join(map(str, source)) if isinstance(source, list) else str(source)
+    made = plain({"cell_type": str(cell.get("cell_type")), "source": source})
+    pictures = {"attachments": cell.get("attachments")}
+    if made.cell_type == "markdown" and isvalid(made | pictures, "markdown_cell", 4, 5):
+        made.update(pictures)
+    if isinstance(cell.get("metadata"), dict):
+        made.metadata.update(cell["metadata"])
+    made.id = cell.get("id")
+    return made
 
 
 def identify(submitted, released):
@@ -63,20 +87,20 @@ def identify(submitted, released):
     the cell id of Jupyter, by its text if it is locked, or by what it defines.
     """
     known = {grade_id(cell): cell for cell in released.cells if grade_id(cell)}
-    names = [grade_id(cell) for cell in submitted.cells]
+    names = [grade_id(cell) for cell in submitted]
     notes = [f'unknown grade cell "{name}": renamed?' for name in names
              if name is not None and name not in known]
     names = [name if name in known else None for name in names]
     for name, cell in known.items():
         if name not in names:
-            place = find(name, cell, submitted.cells, names)
+            place = find(name, cell, submitted, names)
             if place is None:
                 notes.append(f"missing: {name}")
             else:
                 names[place] = name
                 notes.append(f"lost its grade id: {name} (found again)")
     notes += [f"duplicated: {name}" for name in known if names.count(name) > 1]
-    for name, cell in zip(names, submitted.cells):
+    for name, cell in zip(names, submitted):
         if name and is_locked(known[name]) and cell.source.strip() != known[name].source.strip():
             notes.append(f"altered: {name} (restored)")
     return names, notes
@@ -101,7 +125,7 @@ def rebuild(submitted, names, grading):
     release that it followed, first of all the copies of that cell itself.
     """
     first, copies, others, last = {}, {}, {None: []}, None
-    for name, cell in zip(names, submitted.cells):
+    for name, cell in zip(names, submitted):
         if name in first:
             copies[name].append(plain(cell))
         elif name:
@@ -115,7 +139,7 @@ def rebuild(submitted, names, grading):
             cell = nbformat.from_dict(cell)
             if name in first and not is_locked(cell):
                 cell.source = first[name].source
-                if "attachments" in first[name]:        # a picture in an answer
+                if "attachments" in first[name] and cell.cell_type == "markdown":   # pictures
                     cell.attachments = first[name].attachments
             cells += [cell, *copies.get(name, []), *others.get(name, [])]
     for number, cell in enumerate(cells):
@@ -126,7 +150,7 @@ def rebuild(submitted, names, grading):
 def plain(cell):
     """Return the cell as one that nbgrader does not know."""
     make = {"code": nbformat.v4.new_code_cell, "markdown": nbformat.v4.new_markdown_cell}
-    return make.get(cell.cell_type, nbformat.v4.new_raw_cell)(cell.source)
+    return make.get(cell["cell_type"], nbformat.v4.new_raw_cell)(cell["source"])
 
 
 # Running it.
@@ -135,7 +159,7 @@ class Run(Execute):
     """Execute the notebook; when its time is up or its kernel dead, mark what has not run."""
 
     limit = cell_limit = 60     # seconds; main() sets them
-    guard_log = Path()
+    guard_log, secret = Path(), ""
     stopped = None              # why the rest is not run
     deadline = None
 
@@ -156,6 +180,8 @@ class Run(Execute):
             self.stopped = f"{begin(cell)} ended the kernel"
         except CellTimeoutError:
             self.stopped = f"{begin(cell)} could not be stopped"
+        if cell.cell_type == "code":
+            cell.outputs = [whole(output) for output in cell.outputs]
         if self.stopped:
             cell.outputs.append(failure("NotRun", self.stopped))
         elif is_grade(cell) and cell.cell_type == "code":
@@ -173,7 +199,7 @@ class Run(Execute):
                 output.name = "stdout"
         name = grade_id(cell).removeprefix("check-")
         errors = [out for out in cell.outputs if out.output_type == "error"]
-        if not errors and name not in logged(self.guard_log, "verified"):
+        if not errors and name not in logged(self.guard_log, f"verified {self.secret}"):
             cell.outputs.append(failure("NotTested", "the test did not run to its end: was its "
                                                      "code replaced?"))
 
@@ -183,7 +209,21 @@ class Run(Execute):
             self.said += len(str(msg["content"]))
             if self.said > MOST:
                 return None
-        return super().process_message(msg, cell, cell_index)
+        try:
+            return super().process_message(msg, cell, cell_index)
+        except CellExecutionComplete:
+            raise
+        except Exception:                       # display() lets anything through
+            cell.outputs.append(whole({}))
+
+
+def whole(output):
+    """Return an output as a notebook can hold it, or else words in its place."""
+    with suppress(RecursionError):
+        output = nbformat.from_dict(clean(output))
+        if isvalid(output, "output", 4, 5):
+            return output
+    return nbformat.v4.new_output("stream", text="[an output that no notebook can hold]\n")
 
 
 def begin(cell):
@@ -203,14 +243,14 @@ def logged(log, kind):
     return [line.removeprefix(kind + " ") for line in lines if line.startswith(kind + " ")]
 
 
-def install_kernel(course, seconds):
+def install_kernel(course, seconds, secret):
     """Write the kernelspec that starts the guard; JUPYTER_PATH leads to it."""
     folder = course / "jupyter" / "kernels" / KERNEL
     folder.mkdir(parents=True)
     home = course / "autograded" / STUDENT / ASSIGNMENT
     places = {"HOME": home, "TMPDIR": home / ".tmp", "IPYTHONDIR": home / ".ipython",
               "MPLCONFIGDIR": home / ".matplotlib"}
-    argv = [sys.executable, GUARD, course / "log", GUARD.parent, seconds, "-f",
+    argv = [sys.executable, GUARD, course / "log", GUARD.parent, seconds, secret, "-f",
             "{connection_file}"]
     spec = {"argv": list(map(str, argv)), "display_name": KERNEL, "language": "python",
             "env": {name: str(place) for name, place in places.items()}}
@@ -222,8 +262,9 @@ def run(course, notebook, limit, cell_limit):
     folder = course / "submitted" / STUDENT / ASSIGNMENT
     folder.mkdir(parents=True)
     nbformat.write(notebook, folder / f"{ASSIGNMENT}.ipynb")
-    install_kernel(course, seconds=limit + 20)
-    Run.limit, Run.cell_limit, Run.guard_log = limit, cell_limit, course / "log"
+    Run.limit, Run.cell_limit = limit, cell_limit
+    Run.guard_log, Run.secret = course / "log", secrets.token_hex(8)
+    install_kernel(course, limit + 20, Run.secret)
     api = nbgrader(course)
     api.config.Run.kernel_name = KERNEL
     api.config.Run.shutdown_kernel = "immediate"

@@ -1,17 +1,18 @@
 """Start the kernel in which a submission runs: its limits, and a fence round it.
 
-    python guard.py LOG COURSE SECONDS -f CONNECTION_FILE
+    python guard.py LOG COURSE SECONDS SECRET -f CONNECTION_FILE
 
 The working directory is the folder of the submission: code that it runs may
 write there and nowhere else, and read besides only Python and system libraries.
 It starts no process and opens no connection.  What it tries all the same is a
-PermissionError, and a line of LOG.  An audit hook is a fence and no prison:
-native code, and Python code that knows how, gets round it.
+PermissionError, and a line of LOG.  The tests of an answer are run from here, by
+an audit event, and nothing in the notebook leads to them by name.  An audit hook
+is a fence and no prison: native code, and Python code that knows how, gets round it.
 """
 
+import json
 import os
 import sys
-import types
 from contextlib import suppress
 
 LOG, COURSE, SECONDS = sys.argv[1:4]
@@ -69,13 +70,15 @@ def offence(event, args):
         return f"{event} {args[0]!r}"
 
 
-def fence(log):
-    """Return the audit hook, which writes to an open file what it refuses."""
+def fence(log, secret, verify):
+    """Return the audit hook: it writes to an open file what it refuses, and what is verified."""
     said = set()
 
     def hook(event, args):
-        if event == "edf.verified":             # from hidden.py: a test ran to its end
-            os.write(log, f"verified {args[0]}\n".encode())
+        if event == "edf.verify":               # from the check cell of the grader
+            name = str.__str__(args[0])
+            verify(name, args[1])
+            os.write(log, f"verified {secret} {name}\n".encode())
             return
         refused = offence(event, args)
         if refused:
@@ -88,11 +91,22 @@ def fence(log):
 
 
 def load_hidden():
-    """Import the hidden tests, now and without a file: later nothing can read it."""
+    """Return verify of the hidden tests: no module and no file that the notebook could name."""
     with open(os.path.join(COURSE, "hidden.py"), encoding="utf-8") as file:
         code = compile(file.read(), "<the hidden tests>", "exec")
-    sys.modules["hidden"] = types.ModuleType("hidden")
-    exec(code, vars(sys.modules["hidden"]))
+    hidden = {"__name__": "hidden"}
+    exec(code, hidden)
+    return hidden["verify"]
+
+
+def forgiving(pack):
+    """Return a function that packs a message as `pack` does, also with half an emoji in it."""
+    def pack_all(message):
+        try:
+            return pack(message)
+        except UnicodeEncodeError:              # as ASCII, with escapes
+            return json.dumps(message, default=str).encode()
+    return pack_all
 
 
 def main():
@@ -104,9 +118,10 @@ def main():
     from ipykernel.kernelapp import IPKernelApp
     app = IPKernelApp.instance()
     app.initialize(["--HistoryManager.hist_file=:memory:", "--IPKernelApp.log_level=ERROR",
-                    *sys.argv[4:]])
-    load_hidden()
-    sys.addaudithook(fence(log))
+                    *sys.argv[5:]])
+    app.session.pack = forgiving(app.session.pack)
+    sys.orig_argv.clear()
+    sys.addaudithook(fence(log, sys.argv.pop(4), load_hidden()))    # none of them has a name
     app.start()
 
 

@@ -1,6 +1,7 @@
 """The exercises of the problem set: what their checks say of right and of wrong answers."""
 
 import re
+from pathlib import Path
 
 import hidden
 import numpy as np
@@ -102,6 +103,10 @@ def test_every_exercise_has_wrong_answers():
 
 # The hidden tests, which run at grading.
 
+OPTIMISED = {"__name__": "hidden"}          # as python -O sees them
+exec(compile(Path(hidden.__file__).read_text(encoding="utf-8"), "hidden", "exec", optimize=1),
+     OPTIMISED)
+
 @pytest.mark.parametrize("name", EXERCISES)
 def test_the_answer_passes_the_hidden_test(name, cells):
     namespace = {"np": np, "edf": edf, "mlp": nets.mlp}
@@ -111,19 +116,40 @@ def test_the_answer_passes_the_hidden_test(name, cells):
 
 @pytest.mark.parametrize("name", EXERCISES)
 def test_a_wrong_answer_fails_the_hidden_test(name, cells):
-    """Even if the public test were not run: for most answers in the table, and one at least."""
+    """Even without the public test, and by python -O: most answers in the table, one at least."""
     found = 0
     for right, answer, _ in WRONG[name]:
         wrong = re.sub(rf"^{re.escape(right)}.*", lambda _, answer=answer: answer,
                        answered(cells[name]), flags=re.M)
         namespace = {"np": np, "edf": edf, "mlp": nets.mlp}
         exec(compile(wrong, "cell", "exec"), namespace)
-        with hidden.fresh():
+        with OPTIMISED["fresh"]():
             try:
-                hidden.HIDDEN[name](namespace[name])
+                OPTIMISED["HIDDEN"][name](namespace[name])
             except Exception:
                 found += 1
     assert found > len(WRONG[name]) / 2
+
+
+FUNCTIONS = ["{name} = answer",
+             "def {name}(*args, **options):\n    return answer(*args, **options)"]
+CLASSES = ["class {name}(answer):\n    pass",
+           "class Between(answer):\n    pass\n\nclass {name}(Between):\n    pass"]
+BORROWED = [(name, cell) for name, exercise in EXERCISES.items()
+            if exercise.library or name in hidden.ANSWERS
+            for cell in FUNCTIONS + CLASSES * name[0].isupper()]
+BORROWED += [("MyTanh", f"class {{name}}(edf.Component):\n    {line}") for line in (
+    "f, dx = answer.f, answer.dx",
+    "def f(self, x):\n        return answer.f(self, x)",
+    "def f(self, x):\n        pass\n    def __new__(cls, x):\n        return answer(x)")]
+
+
+@pytest.mark.parametrize("name, cell", BORROWED)
+def test_what_hands_the_work_to_edf_gets_no_points(name, cell):
+    namespace = {"edf": edf, "answer": EXERCISES[name].library or hidden.ANSWERS[name]}
+    exec(cell.format(name=name), namespace)
+    with pytest.raises(AssertionError, match="must be your own|must be a class|build it from"):
+        hidden.verify(name, namespace)
 
 
 def test_every_exercise_has_a_hidden_test():

@@ -6,9 +6,12 @@ four exercises and a question of the true one.
 """
 
 import csv
+import json
 import os
 import re
+import signal
 import subprocess
+import sys
 
 import nbformat
 import problem_set as tool
@@ -24,6 +27,10 @@ NAMES = ["my_graph", "MyTanh", "MyReLU", "MySGD"]
 FULL = {name: str(EXERCISES[name].points) for name in NAMES}
 OUT_OF = sum(EXERCISES[name].points for name in NAMES)
 CELL_LIMIT = 5
+LONG = "long" * 63                  # as a folder 252 letters, the most that most systems allow
+LATIN, SHOWN = "\udce9tudiant", r"\xe9tudiant"      # a byte of Latin-1, and as it is shown
+if sys.platform == "darwin":        # where no file can be called so
+    LATIN = SHOWN
 
 
 def call(*args):
@@ -72,9 +79,12 @@ class Submission:
         """Put a new cell in front of a graded one."""
         self.cells.insert(self.place(name), nbformat.v4.new_code_cell(source))
 
+    def book(self):
+        return nbformat.v4.new_notebook(cells=self.cells, metadata=self.metadata)
+
     def save(self, path):
         path.parent.mkdir(exist_ok=True)
-        nbformat.write(nbformat.v4.new_notebook(cells=self.cells, metadata=self.metadata), path)
+        nbformat.write(self.book(), path)
 
 
 WRONG_RELU = """class MyReLU(edf.Component):
@@ -99,9 +109,25 @@ rows["MyReLU"] = rows["MyReLU"]._replace(test=lambda mine: "fine")
 edf.check_gradients = lambda *nodes, **options: {"x": 0.0}
 numpy.allclose = lambda *arrays, **options: True
 """
-FAKE_HIDDEN = """import sys, types
-sys.modules["hidden"] = types.SimpleNamespace(verify=lambda name, namespace: None)
+FAKE_HIDDEN = """import os, sys, types
+def verify(name, namespace):
+    sys.audit("edf.verified", name)
+sys.modules["hidden"] = types.SimpleNamespace(verify=verify, HIDDEN={})
+for number in range(3, 200):
+    try:
+        os.write(number, b"\\nverified MyReLU\\n") if os.path.isfile(f"/dev/fd/{number}") else None
+    except OSError:
+        pass
 """
+DEAF = """import sys
+sys.audit = print"""
+ODD_OUTPUT = r"""from IPython.display import display
+display({"text/plain": None}, raw=True)
+display({"image/png": 5}, raw=True)
+display({"text/plain": "x"}, metadata={"x": None}, raw=True, display_id="one")
+display({"text/plain": None}, raw=True, display_id="one", update=True)
+print("half \ud83d")
+raise ValueError("the other half \ud83d")"""
 THIEF = """import ctypes, glob, os, shutil, socket, sqlite3, subprocess, sys
 from pathlib import Path
 
@@ -142,13 +168,13 @@ Path("mine.txt").write_text("in my own folder")
 
 
 def spoil(submit, victim):
-    """Yield (name of the file, submission or text) of the batch; submit() returns a new one.
+    """Yield (name of the file, submission or bytes) of the batch; submit() returns a new one.
 
     The thief tries to write into the folder `victim`.
     """
     yield "perfect.ipynb", submit().solve(*submit().answers)
-    yield "half/ps1.ipynb", submit().solve("my_graph", "MyTanh")
-    yield "untouched.ipynb", submit()
+    yield f"{LONG}/ps1.ipynb", submit().solve("my_graph", "MyTanh")
+    yield f"{LATIN}.ipynb", submit()
 
     syntax = submit().solve(*NAMES)
     syntax["MyReLU"].source = "class MyReLU(edf.Component):\n    def f(self, x)\n        return x"
@@ -186,8 +212,25 @@ def spoil(submit, victim):
     yield "cheat.ipynb", cheat
 
     fake = submit().solve(*NAMES)
+    fake["MyReLU"].source = WRONG_RELU
     fake.insert(FAKE_HIDDEN, "MyReLU")
+    fake.insert(DEAF, "MySGD")
     yield "fake.ipynb", fake
+
+    borrowed = submit().solve(*NAMES)
+    borrowed["MyTanh"].source = "MyTanh = edf.Tanh"
+    borrowed["MyReLU"].source = "class MyReLU(edf.ReLU):\n    pass"
+    borrowed["MySGD"].source = "def MySGD(lr):\n    return edf.SGD(lr)"
+    yield "borrowed.ipynb", borrowed
+
+    odd = submit().solve(*NAMES)
+    odd.insert(ODD_OUTPUT, "MyReLU")
+    book = odd.book()
+    book.cells[odd.place("MyReLU")].outputs = [{"output_type": "display_data", "data": None}]
+    book.cells[odd.place("MyReLU")].source = "\ufeff# \ud83d\n" + odd["MyReLU"].source
+    book.cells[odd.place("question-1-4")].attachments = {"picture.png": None}
+    book.cells.append({"cell_type": "markdown", "source": None, "metadata": None})
+    yield "odd.ipynb", json.dumps(book).encode("utf-8-sig")
 
     thief = submit().solve(*NAMES)
     thief.insert(f"TRUE, ROOT = {str(tool.ROOT)!r}, {str(victim)!r}\n{THIEF}", "MyReLU")
@@ -213,10 +256,11 @@ def spoil(submit, victim):
     yield "loud.ipynb", loud
 
     yield "renamed/homework.ipynb", submit().solve(*NAMES)
-    yield "broken.ipynb", '{"cells": [{"cell_type": "code", "sour'
-    yield "list.ipynb", "[1, 2, 3]"
-    yield "report.pdf", "%PDF-1.7"
-    yield "empty/notes.txt", "my notebook is on the other computer"
+    yield "broken.ipynb", b'{"cells": [{"cell_type": "code", "sour'
+    yield "list.ipynb", b"[1, 2, 3]"
+    yield "report.pdf", b"%PDF-1.7"
+    yield "empty/notes.txt", b"my notebook is on the other computer"
+    yield "linked/notes.txt", b"and this is where it was"
 
 
 @pytest.fixture(scope="module")
@@ -255,10 +299,12 @@ def grades(course, released, source, tmp_path_factory):
     for name, submission in spoil(lambda: Submission(released, known), course / "victim"):
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        if isinstance(submission, str):
-            path.write_text(submission)
+        if isinstance(submission, bytes):
+            path.write_bytes(submission)
         else:
             submission.save(path)
+    (folder / "linked" / "ps1.ipynb").symlink_to(folder / "perfect.ipynb")
+    (folder / "link.ipynb").symlink_to("perfect.ipynb")
     print(call("grade", folder, "--source", course / "ps1.py", "--released", course / "release",
                "--out", out, "--limit", 60, "--cell-limit", CELL_LIMIT))
     with open(out / "grades.csv", newline="", encoding="utf-8") as file:
@@ -283,7 +329,7 @@ def test_the_release_is_what_a_student_needs_and_no_more(course, released):
     names = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
     tools = {f"edf_tools/{name}.py" for name in
              ("__init__", "advice", "check", "saving", "timing", "view")}
-    checks = {f"problem_sets/{name}.py" for name in ("__init__", "checks", "nets", "ps1")}
+    checks = {f"problem_sets/{name}.py" for name in ("__init__", "checks", "engine", "nets", "ps1")}
     assert names == tools | checks | {"ps1.ipynb", "edf.py", "mnist_loader.py",
                                       "requirements.txt", "LICENSE", "data/README.md",
                                       "data/digits.csv.gz"}
@@ -329,9 +375,9 @@ def test_a_right_answer_gets_its_points_and_prose_is_to_be_read(grades):
 
 def test_what_is_not_done_is_said_to_be_not_done(grades):
     not_done = "0: not done yet"
-    assert scores(grades["half"], MyReLU=not_done, MySGD=not_done) == ""
-    assert scores(grades["untouched"], **dict.fromkeys(NAMES, not_done)) == ""
-    assert [text for name, text in grades["untouched"].items()
+    assert scores(grades[LONG], MyReLU=not_done, MySGD=not_done) == ""
+    assert scores(grades[SHOWN], **dict.fromkeys(NAMES, not_done)) == ""
+    assert [text for name, text in grades[SHOWN].items()
             if name.startswith("question-")] == ["0: not answered"]
 
 
@@ -363,8 +409,22 @@ def test_a_tampered_check_is_named_and_restored(grades):
 
 def test_putting_something_in_place_of_the_checks_gains_nothing(grades):
     scores(grades["cheat"], MyReLU="0: public test: wrong gradient: .*")
-    lost = "0: the test did not run to its end: was its code replaced[?]"
-    scores(grades["fake"], MyReLU=lost, MySGD=lost)
+    scores(grades["fake"], MyReLU="0: public test: wrong gradient: .*",
+           MySGD="0: the test did not run to its end: was its code replaced[?]")
+
+
+def test_what_hands_the_work_to_edf_gets_no_points(grades):
+    own = "the formulas must be your own"
+    assert scores(grades["borrowed"], MyTanh=f"0: public test: MyTanh inherits .* Tanh: {own}",
+                  MyReLU=f"0: public test: MyReLU inherits from EDF's ReLU: {own}",
+                  MySGD="0: public test: MySGD must be a class, .*") == ""
+
+
+def test_what_no_notebook_can_hold_costs_nothing(grades, course):
+    assert scores(grades["odd"]) == ""
+    page = (course / "grades" / "feedback" / "odd.html").read_text(encoding="utf-8")
+    for said in "[an output that no notebook can hold]", "half \ufffd", "other half \ufffd":
+        assert said in page
 
 
 def test_what_a_submission_was_refused_is_noted_even_if_it_swallows_the_error(grades, course):
@@ -405,13 +465,38 @@ def test_files_of_other_names_and_kinds_get_a_row(grades):
         assert re.fullmatch(notes, scores(grades[name], **dict.fromkeys(NAMES, "0: not graded")))
 
 
+def test_links_are_refused(grades):
+    for name, notes in (("link", "refused: a link"),
+                        ("linked", "refused: the link ps1.ipynb; no notebook in the folder")):
+        assert scores(grades[name], **dict.fromkeys(NAMES, "0: not graded")) == notes
+
+
 def test_every_submission_has_a_row_and_a_page(grades, course):
-    pages = {page.stem for page in (course / "grades" / "feedback").iterdir()}
-    assert pages == set(grades) and len(grades) == 21
+    pages = {path.stem[:200]: path for path in (course / "grades" / "feedback").iterdir()}
+    assert set(pages) == {name[:200] for name in grades} and len(grades) == 25
     for name, row in grades.items():
-        page = (course / "grades" / "feedback" / f"{name}.html").read_text(encoding="utf-8")
+        page = pages[name[:200]].read_text(encoding="utf-8")
         for note in filter(None, row["notes"].split("; ")):
             assert note.split(" '")[0][:30] in page.replace("&quot;", '"'), (name, note)
+
+
+def test_what_is_known_when_the_batch_is_stopped_is_in_the_table(course, released, source):
+    folder, out = course / "stopped", course / "stopped-grades"
+    folder.mkdir()
+    (folder / "a.ipynb").write_text("not a notebook")
+    for name in "bcd":
+        Submission(released, answers(released, source)).save(folder / f"{name}.ipynb")
+    run = subprocess.Popen([PYTHON, tool.ROOT / "course" / "grade.py", "grade", folder, "--source",
+                            course / "ps1.py", "--released", course / "release", "--out", out,
+                            "--jobs", "1"], stdout=subprocess.PIPE, text=True)
+    first = run.stdout.readline()
+    run.send_signal(signal.SIGINT)
+    said = first + run.communicate()[0]
+    with open(out / "grades.csv", newline="", encoding="utf-8") as file:
+        names = [row["submission"] for row in csv.DictReader(file)]
+    assert names[0] == "a" and "d" not in names and run.returncode == 1
+    assert re.findall(r"^[a-d]\b", said, re.MULTILINE) == names
+    assert f"wrote {len(names)} of 4 rows" in said
 
 
 def test_of_the_whole_problem_set_the_answers_get_full_marks_and_the_stubs_none(tmp_path):

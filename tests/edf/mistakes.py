@@ -786,7 +786,7 @@ x, w, b = edf.Input(np.ones((2, 784))), edf.Param(np.ones((8, 1, 5, 5))), edf.Pa
 edf.Conv2d(x, w, b)
 edf.forward()
 """, ValueError, """
-x must be images (B, C, H, W): x[:, None] gives images (B, H, W) that axis
+x must be images (B, C, H, W): for (B, H, W) write x[:, None]
 in f of Conv2d(x (2, 784), w (8, 1, 5, 5), b (8,), stride 1, padding 0)
 x has shape (2, 784), but is meant to have (B, C, H, W)
 built at line 2 of student.py: edf.Conv2d(x, w, b)
@@ -863,7 +863,6 @@ edf.forward()
 """, TypeError, """
 '<' not supported between instances of 'tuple' and 'int'
 in f of Conv2d(x (2, 1, 8, 8), w (8, 1, 5, 5), b (8,), stride (2, 2), padding 0)
-one number is meant, for both axes
 built at line 2 of student.py: edf.Conv2d(x, w, b, stride=(2, 2))
 """),
 
@@ -873,7 +872,6 @@ edf.forward()
 """, TypeError, """
 unsupported operand type(s) for //: 'tuple' and 'int'
 in f of MaxPool2d(x (2, 1, 8, 8), size (2, 2), stride None, padding 0)
-one number is meant, for both axes
 built at line 1 of student.py: edf.MaxPool2d(edf.Input(np.ones((2, 1, 8, 8))), (2, 2))
 """),
 
@@ -1183,7 +1181,7 @@ forward() takes 0 positional arguments but 1 was given
 loss = edf.Param(1.0) * 2
 edf.backward(loss)
 """, TypeError, """
-Mul(a (), b 2) has no value yet: call forward() first
+Mul(a (), b 2) has no value yet: call forward() first, which must set it
 """),
 
     ("backward before forward of what was built since", """
@@ -1192,7 +1190,7 @@ edf.forward()
 loss = w * 2
 edf.backward(loss)
 """, TypeError, """
-Mul(a (), b 2) has no value yet: call forward() first
+Mul(a (), b 2) has no value yet: call forward() first, which must set it
 """),
 
     ("backward before forward of the next batch", """
@@ -1202,8 +1200,7 @@ edf.forward()
 x.value = 2.0
 edf.backward(loss)
 """, TypeError, """
-Input x () has changed since the last forward(): call it again before
-    backward(loss)
+Input x () has changed since the last forward(): call it again
 """),
 
     ("backward after a step", """
@@ -1213,8 +1210,7 @@ edf.backward(loss)
 edf.SGD(0.1).step()
 edf.backward(loss)
 """, TypeError, """
-Param w () has changed since the last forward(): call it again before
-    backward(loss)
+Param w () has changed since the last forward(): call it again
 """),
 
     ("backward after a step by hand", """
@@ -1225,8 +1221,7 @@ edf.backward(loss)
 w.value -= 0.1 * w.grad
 edf.backward(loss)
 """, TypeError, """
-Param w () has changed since the last forward(): call it again before
-    backward(loss)
+Param w () has changed since the last forward(): call it again
 """),
 
     ("backward after a forward that failed", """
@@ -1240,7 +1235,7 @@ try:
 except ValueError:
     edf.backward(loss)
 """, TypeError, """
-the last forward() did not come to its end: call it again before backward(loss)
+the last forward() did not come to its end: call it again
 """),
 
     ("backward of a component of a cleared graph", """
@@ -1283,7 +1278,7 @@ x = edf.Input(1.0, "x")
 edf.forward()
 edf.backward(x)
 """, TypeError, """
-Input x () depends on no Param: make a Param of what you want the gradient of
+Input x () depends on no Param: make one of what you differentiate by
 """),
 
     ("backward of what depends on no Param", """
@@ -1291,7 +1286,7 @@ loss = edf.Input(1.0) * 2
 edf.forward()
 edf.backward(loss)
 """, TypeError, """
-Mul(a (), b 2) depends on no Param: make a Param of what you want the gradient of
+Mul(a (), b 2) depends on no Param: make one of what you differentiate by
 """),
 
     ("backward of an empty array", """
@@ -1307,8 +1302,7 @@ loss = edf.Param(1.0) * 2
 edf.forward()
 loss.backward()
 """, TypeError, """
-Mul(a (), b 2) has no gradient yet: call edf.backward(loss), which calls backward() of every
-    component
+Mul(a (), b 2) has no gradient yet: call edf.backward(loss)
 """),
 
     ("the rows of a batch are drawn for the images only", """

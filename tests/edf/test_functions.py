@@ -292,9 +292,9 @@ def test_a_small_loss_of_yes_or_no_keeps_its_digits():
     (lambda: edf.Conv2d(Param(np.ones((1, 1, 2, 4))), Param(np.ones((2, 1, 3, 3))),
                         Param(np.ones(2))), "a window (3, 3) exceeds the image (2, 4)"),
     (lambda: edf.Conv2d(Param(np.ones((2, 5, 5))), Param(np.ones((4, 1, 3, 3))), Param(np.ones(4))),
-     "x must be images (B, C, H, W): x[:, None] gives images (B, H, W) that axis"),
+     "x must be images (B, C, H, W): for (B, H, W) write x[:, None]"),
     (lambda: edf.MaxPool2d(Param(np.ones((5, 4, 4))), 2),
-     "x must be images (B, C, H, W): x[:, None] gives images (B, H, W) that axis"),
+     "x must be images (B, C, H, W): for (B, H, W) write x[:, None]"),
     (lambda: edf.Conv2d(Param(np.ones((2, 1, 5, 5))), Param(np.ones((3, 3))), Param(np.ones(4))),
      "w must be kernels (O, C, kh, kw)"),
     (lambda: edf.AvgPool2d(Param(np.ones((2, 1, 5, 5))), 2, stride=-1), "size and stride must be "
