@@ -1447,18 +1447,12 @@ def profile(loss, steps=100):
 
 
 def save(path=None, optimiser=None):
-    """Write all Params by name, the statistics of BatchNorm, and an optimiser.
-
-    Without a path return them: best = edf.save(), put back by edf.load(best).
-    """
+    """Write Params, statistics and an optimiser by name, or return them: best = edf.save()."""
     return tool("saving").save(path, optimiser)
 
 
 def load(source, optimiser=None, strict=True):
-    """Put back what save() wrote or returned; ValueError if it does not fit.
-
-    strict=False leaves what does not fit, and returns a list of it.
-    """
+    """Put back what save() kept, or, with strict=False, what fits; else ValueError."""
     return tool("saving").load(source, optimiser, strict)
 
 
