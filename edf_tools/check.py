@@ -21,7 +21,7 @@ def traceless(tool):
     def run(*args, **options):
         settings, changed = (edf.dtype, edf.rng.bit_generator.state), set(edf.pending)
         states = [(node, vars(node)) for node in edf.components if hasattr(node, "__dict__")]
-        known = {id(node): node for node in edf.components}     # these are not copied
+        known = {id(x): x for x in (edf.rng, *edf.components)}      # these are not copied
 
         def put_back():
             edf.dtype, edf.rng.bit_generator.state = settings

@@ -486,6 +486,20 @@ def test_random_numbers_from_rng_and_statistics_beside_the_value_are_right():
         assert max(edf.check_gradients(loss).values()) < 1e-6
 
 
+def test_a_component_may_hold_rng_itself():
+    class Jitter(Tanh):
+        def f(self, x):
+            return np.tanh(x) + self.rng.normal(size=x.shape)
+
+        def dx(self, dy, x):
+            return dy * (1 - np.tanh(x) ** 2)
+
+    y = Jitter(Param(array(3)))
+    y.rng, state = edf.rng, edf.rng.bit_generator.state
+    assert max(edf.check_gradients(y).values()) < 1e-6
+    assert y.rng is edf.rng and edf.rng.bit_generator.state == state
+
+
 # The d-methods that the graph does not call, as their input is an Input.
 
 @pytest.mark.parametrize("component, shapes, method", PLANTED[:-1])
