@@ -1448,14 +1448,14 @@ def profile(loss, steps=100):
     return tool("timing").profile(loss, steps)
 
 
-def save(path, optimiser=None):
-    """Write all Params by name, the statistics of BatchNorm, and an optimiser."""
-    tool("saving").save(path, optimiser)
+def save(path=None, optimiser=None):
+    """Write Params, statistics and an optimiser by name, or return them: best = edf.save()."""
+    return tool("saving").save(path, optimiser)
 
 
-def load(path, optimiser=None):
-    """Put back what save() wrote; ValueError for another graph, a damaged file."""
-    tool("saving").load(path, optimiser)
+def load(source, optimiser=None, strict=True):
+    """Put back what save() kept, or, with strict=False, what fits; else ValueError."""
+    return tool("saving").load(source, optimiser, strict)
 
 
 # =============================================================================
