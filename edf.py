@@ -90,9 +90,7 @@ def backward(loss):
     In reverse order a component comes after all its users, so by then its
     gradient is complete.  Every grad is first reset to None, and stays None off
     the paths from a Param to the loss: in every Input, for example.
-
-    Raises TypeError if forward() is due, or if the loss depends on no Param;
-    ValueError if loss.value is empty.
+    Raises TypeError if forward() is due, or if the loss depends on no Param.
     """
     require_loss(loss)
     pending.add(backward)
@@ -155,7 +153,7 @@ class Component(metaclass=Joining):
     arguments = {}      # {name in f: an input, or None for an option}
     number = name = built = None    # place in components, name, path and line
     statistics = ()     # attributes that save() keeps too
-    _value = _grad = None
+    _value = _grad = _own = None    # _own: of a Param, the copy that grad gave away
 
     def __init__(self, *args, **kwargs):
         given = bind(self, args, kwargs)
@@ -259,8 +257,6 @@ class Param(Component):
     An optimiser changes that array in place: keep old values with .copy().
     Raises ValueError for what is not numbers, and if the shape would change.
     """
-
-    _own = None         # the last copy that grad has handed out
 
     def __init__(self, value, name=None):
         super().__init__()
@@ -1562,10 +1558,7 @@ def require_setting(optimiser, name, value):
 
 def require_gradients():
     """Raise TypeError if a component has kept gradients from a Param."""
-    for param in params:
-        if param._grad is None:
-            break
-    else:
+    if not [None for param in params if param._grad is None]:
         return
     reached = [component for component in components if component._grad is not None]
     for component in reached:
@@ -1597,8 +1590,8 @@ def require_gradient(component):
 
 def missing(component, name):
     """Raise NotImplementedError: there is no method d<name>."""
-    raise NotImplementedError(f"{type(component).__name__} has to define d{name}, because {name} "
-                              "depends on a Param")
+    kind = type(component).__name__
+    raise NotImplementedError(f"{kind} has to define d{name}, because {name} depends on a Param")
 
 
 def as_numbers(value, owner):
