@@ -177,8 +177,8 @@ def answers(tasks):
         found = {task: r for task, r in found.items() if r and task not in ELEMENTWISE}
         if found:
             least, most = min(found, key=found.get), max(found, key=found.get)
-            lines.append(f"- A step of {a} takes {found[least]:.2f} ({least}) to "
-                         f"{found[most]:.2f} ({most}) times as long as one of {b}.")
+            lines.append(f"- For a step {a} takes {found[least]:.2f} ({least}) to "
+                         f"{found[most]:.2f} ({most}) times as long as {b}.")
     return lines
 
 
