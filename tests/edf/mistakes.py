@@ -527,7 +527,7 @@ built at line 1 of student.py: edf.Param(np.ones(3)) @ edf.Param(np.ones(3))
     ("a power with a component as exponent", """
 edf.Param(np.ones(3)) ** edf.Param(np.ones(3))
 """, TypeError, """
-an exponent is a number: for a ** b with a component b write edf.Exp(b * edf.Log(a))
+an exponent is a number: write edf.Exp(b * edf.Log(a)) for a ** b
 """),
 
     ("a matrix product with a number", """
