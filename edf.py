@@ -637,7 +637,7 @@ class GELUTanh(Component):
     def dx(self, dy, x):
         x_mid = x.clip(-10, 10)
         slope = math.sqrt(2 / math.pi) * (1 + 3 * 0.044715 * x_mid * x_mid)
-        return 0.5 * dy * (1 + self.tanh + x * slope * (1 - self.tanh * self.tanh))
+        return 0.5 * dy * (1 + self.tanh + x_mid * slope * (1 - self.tanh * self.tanh))
 
 
 # Losses, and what they are made of.

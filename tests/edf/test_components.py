@@ -185,8 +185,8 @@ FORMULAS = {
     edf.ELU: lambda x, alpha=1.0: anp.where(
         x > 0, x, alpha * (anp.exp(anp.where(x > 0, 0, x)) - 1)),
     edf.Softplus: lambda x: anp.logaddexp(0.0, x),
-    edf.GELUTanh: lambda x: x / (1 + anp.exp(-2 * (2 / np.pi) ** 0.5 * anp.clip(
-        x + 0.044715 * x ** 3, -300, None))),
+    edf.GELUTanh: lambda x: 0.5 * x * (1 + anp.tanh((2 / np.pi) ** 0.5 * (
+        anp.clip(x, -30, 30) + 0.044715 * anp.clip(x, -30, 30) ** 3))),
     edf.GELU: lambda x: x * normal_probability(anp.clip(x, -12, 12)),
 
     edf.LogSoftmax: log_softmax,
