@@ -32,7 +32,6 @@ meant.  In formulas x, w, b are values, y is the result, and dy is the gradient
 of the mean of the loss with respect to y: an array of the shape of y.
 """
 
-import dis
 import importlib
 import inspect
 import linecache
@@ -42,7 +41,7 @@ import os
 import reprlib
 import sys
 import traceback
-from contextlib import ContextDecorator
+from contextlib import ContextDecorator, suppress
 from functools import reduce
 
 import numpy as np
@@ -59,10 +58,11 @@ dtype = np.float32  # of every real number in the graph
 
 
 def clear(keep_params=False):
-    """Start a new graph, in the same lists; keep_params keeps the Params in it."""
-    components[:] = params[:] = params if keep_params else []
-    for number, param in enumerate(params):
-        param.number = number
+    """Start a new graph; with keep_params from all Params, without statistics."""
+    components[:] = [x for x in components if keep_params and isinstance(x, Param)]
+    params[:] = [x for x in params if keep_params]
+    for number, param in enumerate(components):
+        param.number, param._grad = number, None
     pending.clear()
 
 
@@ -183,7 +183,7 @@ class Component(metaclass=Joining):
 
     @grad.setter
     def grad(self, grad):
-        self._grad = grad
+        self._grad = None if grad is None else as_real(grad, np.shape(self._value))
 
     def f(self, *xs):
         """Return y, computed from the values of the inputs."""
@@ -266,7 +266,7 @@ class Param(Component):
 
     @Component.value.setter
     def value(self, value):
-        if value is not self._value:    # w.value -= ... sets the same array again
+        if value is None or value is not self._value:   # it is after w.value -= ...
             value = np.array(as_numbers(value, "a Param"), dtype)
             require(self._value is None or value.shape == self._value.shape,
                     f"{self} cannot take shape {value.shape}")
@@ -406,7 +406,7 @@ def total(x, axis=None, keepdims=False):
 
     Row by row, as NumPy adds along all but the last axis, float32 would drift.
     """
-    if x.flags.c_contiguous and axis in (None, -1, x.ndim - 1):
+    if x.flags.carray and axis in (None, -1, x.ndim - 1):
         return np.add.reduce(x, axis, None, None, keepdims)
     return np.add.reduce(x, axis, float, None, keepdims).astype(x.dtype)
 
@@ -1055,7 +1055,7 @@ class AvgPool2d(Component):
 
     def f(self, x, size, stride=None, padding=0):
         require(padding <= size // 2, "padding may be half of the size at most")
-        return sum(pixels(pad(x, padding), (size, size), stride)) / size ** 2
+        return sum(pixels(pad(x, padding), (size, size), stride), np.float64(0)) / size ** 2
 
     def dx(self, dy, x, size, stride, padding):
         return spread([dy / size ** 2] * size ** 2, x, (size, size), stride, padding)
@@ -1088,8 +1088,7 @@ def seed(n):
     rng.bit_generator.state = np.random.default_rng(n).bit_generator.state
 
 
-# Starting values of a layer with fan_in inputs and fan_out outputs, from rng or
-# from another generator.
+# Starting values of a layer with fan_in inputs and fan_out outputs.
 
 def normal(fan_in, fan_out, sd=1.0, generator=None):
     """Return weights (fan_in, fan_out), normal with standard deviation sd."""
@@ -1097,9 +1096,9 @@ def normal(fan_in, fan_out, sd=1.0, generator=None):
 
 
 def xavier(fan_in, fan_out, generator=None):
-    """Return weights (fan_in, fan_out), uniform in +-sqrt(3 / fan_in).
+    """Return weights (fan_in, fan_out), uniform, of variance 1 / fan_in.
 
-    Their variance is 1 / fan_in.  Named as in TTIC 31230; the paper's is glorot.
+    Named as in the course TTIC 31230; the rule of the paper is glorot.
     """
     most = np.sqrt(3 / fan_in)
     return (generator or rng).uniform(-most, most, (fan_in, fan_out)).astype(dtype)
@@ -1142,10 +1141,7 @@ class Optimiser:
 
     @np.errstate(under="ignore")
     def step(self):
-        """Move every Param that has a gradient.
-
-        Raises TypeError if none has one, or the last backward(loss) has failed.
-        """
+        """Move every Param that has a gradient; TypeError if none has a whole one."""
         require_step(self)
         for param in learned():
             grad, value = param._grad, param.value
@@ -1154,8 +1150,8 @@ class Optimiser:
             d = self.direction(grad, self.memory.setdefault(param, {}))
             if self.decay_apart:
                 d = d + self.weight_decay * value
-            value -= self.lr * d            # in place, and all of it at once
             pending.add(param)
+            value -= self.lr * d            # in place, and all of it at once
 
     def direction(self, grad, kept):
         """Return d for this gradient; `kept` is a dict for the next steps."""
@@ -1240,11 +1236,11 @@ class AdamW(Adam):
         super().__init__(lr, betas, eps, weight_decay)
 
 
+@np.errstate(under="ignore")
 def clip_gradients(max_norm):
     """Scale all gradients of Params down to a joint norm of at most max_norm.
 
-    Returns the norm before, the root of the sum of all squares; ValueError if
-    it is not finite, or max_norm not positive.
+    Returns the norm before; ValueError if it is infinite, or max_norm not positive.
     """
     require(max_norm > 0, f"max_norm must be greater than 0, got {max_norm}")
     norm = math.sqrt(sum(np.square(param._grad, dtype=float).sum() for param in learned()))
@@ -1286,7 +1282,7 @@ def batches(*arrays, size, shuffle=False):
     Loop with `for x.value, labels.value in batches(...)`: x would be a new name.
     Raises ValueError if the arrays differ in length, or size is less than 1.
     """
-    arrays = [np.asarray(array) for array in arrays]
+    arrays = [np.asanyarray(array) for array in arrays]
     require(all(array.ndim for array in arrays), "batches are of arrays, or of lists of numbers")
     lengths = [len(array) for array in arrays]
     require(len(set(lengths)) == 1, f"arrays differ in length: {lengths}")
@@ -1302,36 +1298,34 @@ def batches(*arrays, size, shuffle=False):
 # 6  Tools: to build and run components, and to look at graphs (edf_tools)
 # =============================================================================
 
-def prepare(kind):
+def prepare(kind, **keywords):
     """Note {name in f: default} for bind; TypeError for what can be no argument."""
-    method = kind.f if kind.__init__ is Component.__init__ else kind.__init__
-    kind.__signature__ = inspect.signature(method.__get__(0))   # for help()
-    kind.defaults, kind.many = {}, False
-    for name, argument in inspect.signature(kind.f.__get__(0)).parameters.items():
-        if hasattr(Component, name):
-            raise TypeError(f"{kind.__name__}: an input needs another name than {name}, which "
-                            "every component has")
+    super(Component, kind).__init_subclass__(**keywords)
+    own = object.__new__(kind)
+    signature = inspect.signature(own.f)
+    kind.__signature__ = (signature if kind.__init__ is Component.__init__ else
+                          inspect.signature(own.__init__))      # for help()
+    kind.many, kind.defaults = "*" in str(signature), {}
+    for name, argument in signature.parameters.items():
+        if hasattr(Component, name) or kind.many and name[0] == "x" and name[1:].isdigit():
+            raise TypeError(f"{kind.__name__}: an input cannot be called {name}: that is taken")
         if argument.kind in (argument.KEYWORD_ONLY, argument.VAR_KEYWORD):
-            raise TypeError(f"{kind.__name__}: f cannot take {argument}, which has no place: put "
-                            "an option before any *, or keep it on self in an __init__ of your own")
-        if argument.kind is argument.VAR_POSITIONAL:
-            kind.many = True
-        else:
+            raise TypeError(f"{kind.__name__}: f cannot take {argument}: put options before any *")
+        if argument.kind is not argument.VAR_POSITIONAL:
             kind.defaults[name] = argument.default
 
 
 def bind(component, args, options):
     """Return {name: argument} in the order of f; those of *xs are x0, x1, ...
 
-    Raises TypeError if f would not take them, if an input is no component of
-    this graph (nor a number, as an operand), or if an option is one.
+    Raises TypeError for arguments that f does not take, or not in that role.
     """
     kind = type(component)
     names = kind.defaults if not kind.many else [
         *kind.defaults, *(f"x{i}" for i in range(len(args) - len(kind.defaults)))]
     given = dict(zip(names, args))
     if options or len(args) != len(names):
-        signature = inspect.signature(kind.f.__get__(0))
+        signature = inspect.signature(component.f)
         try:
             signature.bind(*args, **options)
         except TypeError as error:
@@ -1345,6 +1339,8 @@ def identify(component):
     """Note which line builds a component; name it, and inputs without a name."""
     if "arguments" not in vars(component):
         raise TypeError(f"__init__ of {type(component).__name__} must call super().__init__")
+    if components and components[-1] is component:
+        raise TypeError("a component joins edf.components by itself: leave out the append")
     component.number = len(components)
     frame = sys._getframe(2)
     while frame.f_globals is globals():
@@ -1362,14 +1358,12 @@ def identify(component):
 def take_back(start):
     """Remove all from components[start] on: it was built for one that failed."""
     del components[start:]
-    params[:] = [param for param in params if param in components]
+    kept = set(components)
+    params[:] = [param for param in params if param in kept]
 
 
 def as_real(result, shape=None):
-    """Return the result of a formula as `dtype`: a constant may be float64.
-
-    Raises TypeError if it is no real numbers, ValueError for another shape.
-    """
+    """Return a result as `dtype`; TypeError for no numbers, ValueError for another shape."""
     array = np.asarray(result, dtype)       # it itself, if it is of this type
     if array is not result and np.asarray(result).dtype.kind not in "fiub":
         got = f"{np.asarray(result).dtype}, not real numbers"
@@ -1415,11 +1409,7 @@ def tool(name):
 
 
 def check_gradients(loss, *nodes, entries=1000, tolerance=1e-6):
-    """Compare backward(loss) with differences of values: {what: largest error}.
-
-    Raises AssertionError with the component, its method and the worst entry if
-    an error exceeds the tolerance.
-    """
+    """Hold backward(loss) against differences: AssertionError for a wrong formula."""
     return tool("check").check_gradients(loss, *nodes, entries=entries, tolerance=tolerance)
 
 
@@ -1474,7 +1464,8 @@ def require_arguments(kind, given):
             require_member(x, name, kind)
             if default is not REQUIRED:
                 raise TypeError(f"{name} of {kind.__name__} is an option: it takes no component")
-        elif name not in kind.defaults or isinstance(x, np.ndarray) or hasattr(kind, "d" + name):
+        elif (name not in kind.defaults or hasattr(kind, "d" + name)
+              or isinstance(x, np.ndarray) and default is REQUIRED):
             operands = isinstance(x, numbers.Real) and [*map(type, map(type, given.values()))]
             if not (operands and Joining in operands and name in kind.defaults):
                 require_member(x, name, kind)
@@ -1485,9 +1476,11 @@ def require_arguments(kind, given):
 
 
 def parts(x):
-    """Return what a container or a slice holds, or x itself."""
-    return (x.values() if isinstance(x, dict) else x if isinstance(x, (list, tuple, set)) else
-            (x.start, x.stop, x.step) if isinstance(x, slice) else (x,))
+    """Return what a container or a slice holds, at any depth, or [x]."""
+    inner = (x.values() if isinstance(x, dict) else
+             x if isinstance(x, (list, tuple, set, frozenset)) else
+             (x.start, x.stop, x.step) if isinstance(x, slice) else None)
+    return [x] if inner is None else [part for y in inner for part in parts(y)]
 
 
 def require_member(node, role, kind=None):
@@ -1536,23 +1529,27 @@ def require_loss(loss):
 def require_step(optimiser):
     """Raise TypeError if gradients are partial, or memories of a cleared graph."""
     if backward in pending:
-        raise TypeError("the last backward(loss) did not come to its end: call forward() and "
-                        "backward(loss) before step()")
-    if optimiser.memory.keys().isdisjoint(params):
-        if any(optimiser.memory.values()):
-            raise TypeError(f"this {type(optimiser).__name__} remembers Params that clear() took "
-                            "away: make a new one, or clear(keep_params=True)")
-        optimiser.memory.clear()
+        raise TypeError("the last backward(loss) did not come to its end: call it again")
+    memory = optimiser.memory
+    if len(memory) > len(params) or memory.keys().isdisjoint(params):
+        graph = set(components)
+        if any(memory.values()) and graph.isdisjoint(memory):
+            raise TypeError(f"this {type(optimiser).__name__} remembers Params that clear() "
+                            "took away: make a new one, or clear(keep_params=True)")
+        for param in memory.keys() - graph:
+            del memory[param]
 
 
 def require_setting(optimiser, name, value):
     """Raise ValueError for a setting that would ruin the parameters."""
-    if name in ("lr", "weight_decay", "eps", "momentum", "alpha", "betas"):
-        most = math.inf if name in ("lr", "weight_decay", "eps") else 1
-        values = value if name == "betas" and len(value) == 2 else [value]
-        require(all(isinstance(x, numbers.Real) and 0 <= x < most for x in values),
-                f"{name} of {type(optimiser).__name__} must be from 0 to below {most}, got "
-                f"{reprlib.repr(value)}")
+    most = {"lr": math.inf, "weight_decay": math.inf}
+    if type(optimiser).__module__ == __name__:
+        most |= {"eps": math.inf, "momentum": 1, "alpha": 1, "betas": 1}
+    if name in most:
+        values = value if name == "betas" and np.shape(value) == (2,) else [value]
+        require(all(isinstance(x, numbers.Real) and 0 <= x < most[name] for x in values),
+                f"{name} of {type(optimiser).__name__} must be {'two numbers ' * (name == 'betas')}"
+                f"from 0 to below {most[name]}, got {reprlib.repr(value)}")
 
 
 def require_gradients():
@@ -1569,16 +1566,8 @@ def require_gradients():
 
 def require_inputs(nodes):
     """Raise TypeError if one computes with a learned component that is no input."""
-    for component in nodes:
-        kind, seen = type(component), dict(vars(component), arguments=None)
-        for method in (kind.f, kind.forward) if kind.__module__ != __name__ else ():
-            known = method.__globals__ | inspect.getclosurevars(method).nonlocals
-            seen |= {i.argval: known.get(i.argval) for i in dis.get_instructions(method)
-                     if i.opname in ("LOAD_GLOBAL", "LOAD_DEREF")}
-        for name, x in seen.items():
-            if any(isinstance(x, Component) and x.needs_grad and x._grad is None for x in parts(x)):
-                refuse(component, "__init__", f"{name} is no input of {kind.__name__}, so it would "
-                       "not be learned: pass it to super().__init__")
+    with suppress(ImportError):             # edf.py is alone
+        tool("check").require_inputs(nodes)
 
 
 def require_gradient(component):
@@ -1593,6 +1582,7 @@ def missing(component, name):
     raise NotImplementedError(f"{kind} has to define d{name}, because {name} depends on a Param")
 
 
+@np.errstate(under="ignore")
 def as_numbers(value, owner):
     """Return an array of numbers, real ones as `dtype`; else raise ValueError."""
     array, hint = np.asarray(value), ""

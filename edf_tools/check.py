@@ -1,8 +1,10 @@
 """What looks closely at a graph: a check of its gradients, and a mode to debug."""
 
-from contextlib import contextmanager
+import dis
+import inspect
+from contextlib import contextmanager, suppress
 from copy import deepcopy
-from functools import wraps
+from functools import cache, wraps
 
 import numpy as np
 
@@ -309,3 +311,31 @@ def span(array):
         return "all nan or infinite"
     text = f"from {finite.min():.4g} to {finite.max():.4g}"
     return f"{text} ({bad} nan or infinite)" if bad else text
+
+
+def require_inputs(nodes):
+    """Raise TypeError if one computes with a learned component that is no input.
+
+    It is looked for in attributes, of the class too, in containers, and in what
+    f and forward read from outside; not in what these call, nor in d-methods.
+    """
+    for component in nodes:
+        kind, names = type(component), {*dir(component)} - {*dir(edf.Component)}
+        seen = {name: getattr(component, name, None) for name in names}
+        own = (kind.f, kind.forward) if kind.__module__ != "edf" else ()
+        for method in filter(inspect.isfunction, own):
+            with suppress(ValueError):          # of a name that is not bound yet
+                known = method.__globals__ | inspect.getclosurevars(method).nonlocals
+                seen |= {name: known.get(name) for name in names_in(method.__code__)}
+        for name, x in seen.items():
+            if any(isinstance(part, edf.Component) and part.needs_grad and part._grad is None
+                   for part in edf.parts(x)):
+                edf.refuse(component, "__init__", f"{name} is no input of {kind.__name__}: to be "
+                       "learned pass it to super().__init__, else set its needs_grad = False")
+
+
+@cache
+def names_in(code):
+    """Return the names from outside that a function reads."""
+    outside = "LOAD_GLOBAL", "LOAD_DEREF"
+    return [line.argval for line in dis.get_instructions(code) if line.opname in outside]

@@ -574,7 +574,8 @@ h = Net(edf.Param(np.ones((2, 3))), [edf.Param(np.ones((3, 4)))])
 edf.forward()
 edf.backward(h)
 """, TypeError, """
-layers is no input of Net, so it would not be learned: pass it to super().__init__
+layers is no input of Net: to be learned pass it to super().__init__, else set its
+    needs_grad = False
 in __init__ of Net(x (2, 3))
 built at line 12 of student.py: h = Net(edf.Param(np.ones((2, 3))), [edf.Param(np.ones((3, 4)))])
 """),
@@ -593,7 +594,8 @@ y = Scale(edf.Param([1.0, 2.0]))
 edf.forward()
 edf.backward(y)
 """, TypeError, """
-scale is no input of Scale, so it would not be learned: pass it to super().__init__
+scale is no input of Scale: to be learned pass it to super().__init__, else set its
+    needs_grad = False
 in __init__ of Scale(x (2,))
 built at line 10 of student.py: y = Scale(edf.Param([1.0, 2.0]))
 """),
@@ -603,8 +605,7 @@ class Scale(edf.Component):
     def f(self, x, *, factor=2):
         return factor * x
 """, TypeError, """
-Scale: f cannot take factor=2, which has no place: put an option before any *, or keep it on self in
-    an __init__ of your own
+Scale: f cannot take factor=2: put options before any *
 """),
 
     ("an option behind *xs", """
@@ -612,8 +613,7 @@ class Total(edf.Component):
     def f(self, *xs, scale=2):
         return scale * sum(xs)
 """, TypeError, """
-Total: f cannot take scale=2, which has no place: put an option before any *, or keep it on self in
-    an __init__ of your own
+Total: f cannot take scale=2: put options before any *
 """),
 
     ("options by any name", """
@@ -621,8 +621,7 @@ class Scale(edf.Component):
     def f(self, x, **options):
         return options["factor"] * x
 """, TypeError, """
-Scale: f cannot take **options, which has no place: put an option before any *, or keep it on self
-    in an __init__ of your own
+Scale: f cannot take **options: put options before any *
 """),
 
     ("a concatenation of all axes", """
@@ -703,7 +702,7 @@ except ValueError:
     edf.forward()
     edf.SGD(0.1).step()
 """, TypeError, """
-the last backward(loss) did not come to its end: call forward() and backward(loss) before step()
+the last backward(loss) did not come to its end: call it again
 """),
 
     ("an optimiser of a network that was cleared away", """
@@ -739,7 +738,7 @@ lr of Adam must be from 0 to below inf, got []
     ("a setting of Adam that divides by zero", """
 edf.Adam(betas=(0.9, 1.0))
 """, ValueError, """
-betas of Adam must be from 0 to below 1, got (0.9, 1.0)
+betas of Adam must be two numbers from 0 to below 1, got (0.9, 1.0)
 """),
 
     ("a learning rate of nan, set later", """
@@ -1508,7 +1507,7 @@ class Double(edf.Component):
 
 Double(edf.Param([1.0, 2.0]))
 """, TypeError, """
-Double: an input needs another name than value, which every component has
+Double: an input cannot be called value: that is taken
 """),
 
     ("f changes its argument in place, under check_gradients", """
@@ -1753,7 +1752,8 @@ h = Linear(edf.Input(np.ones((2, 4))), edf.Param(np.ones((4, 3))))
 edf.forward()
 edf.backward(h)
 """, TypeError, """
-w is no input of Linear, so it would not be learned: pass it to super().__init__
+w is no input of Linear: to be learned pass it to super().__init__, else set its
+    needs_grad = False
 in __init__ of Linear(x (2, 4))
 built at line 12 of student.py: h = Linear(edf.Input(np.ones((2, 4))), edf.Param(np.ones((4, 3))))
 """),
@@ -1834,7 +1834,8 @@ loss = Double(edf.Param([1.0, 2.0]))
 edf.forward()
 edf.backward(loss)
 """, TypeError, """
-x is no input of Double, so it would not be learned: pass it to super().__init__
+x is no input of Double: to be learned pass it to super().__init__, else set its
+    needs_grad = False
 in __init__ of Double (2,)
 built at line 9 of student.py: loss = Double(edf.Param([1.0, 2.0]))
 """),
