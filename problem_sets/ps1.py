@@ -11,6 +11,7 @@ from problem_sets import nets
 from problem_sets.checks import (
     Exercise,
     component_test,
+    require,
     require_return,
     value_and_gradient,
 )
@@ -24,12 +25,12 @@ def prediction_test(mine):
     edf.forward()
     edf.backward(loss)
     guesses = mine()
-    assert isinstance(guesses, tuple | list | np.ndarray) and len(guesses) == 3 and all(
-        np.shape(guess) == () for guess in guesses), (
-        f"it returned {guesses}, but three numbers are asked for")
+    require(isinstance(guesses, tuple | list | np.ndarray) and len(guesses) == 3 and all(
+            np.shape(guess) == () for guess in guesses),
+            f"it returned {guesses}, but three numbers are asked for")
     truth = {"loss.value": loss.value, "p.grad": p.grad, "q.grad": q.grad}
     for (name, value), guess in zip(truth.items(), guesses):
-        assert guess == value, f"{name} is not {guess}"
+        require(guess == value, f"{name} is not {guess}")
     return "all three numbers are what EDF computes"
 
 
@@ -56,12 +57,13 @@ def my_gradients_test(mine):
         got = mine(loss, nets.shares)
         require_return(got, dict)
         for node in edf.components:
-            assert node.grad is None, f"it has set {edf.label(node)}.grad: use the dictionary only"
+            require(node.grad is None,
+                    f"it has set {edf.label(node)}.grad: use the dictionary only")
         edf.backward(loss)
         for node in reversed(edf.components):
             if node.grad is None:
                 continue
-            assert node in got, f"{node} got no gradient: is the list walked from its end?"
+            require(node in got, f"{node} got no gradient: is the list walked from its end?")
             same_gradient(edf.label(node), got[node], node.grad, loss, hints.get(build, ""))
     return "all gradients of three graphs are those of edf.backward"
 
@@ -69,13 +71,13 @@ def my_gradients_test(mine):
 def same_gradient(name, got, want, loss, hint):
     """Compare one gradient with that of edf.backward."""
     got = np.asarray(got)
-    assert got.shape == want.shape, (
-        f"the gradient of {name} has shape {got.shape}, but its value has shape {want.shape}")
+    require(got.shape == want.shape,
+            f"the gradient of {name} has shape {got.shape}, but its value has shape {want.shape}")
     if np.allclose(got, want * loss.value.size):
         hint = f" (is the mean of the {loss.value.size} entries of the loss differentiated?)"
-    assert np.allclose(got, want, atol=1e-9), (
-        f"the gradient of {name} is {got.round(6).tolist()}, "
-        f"expected {want.round(6).tolist()}{hint}")
+    require(np.allclose(got, want, atol=1e-9),
+            f"the gradient of {name} is {got.round(6).tolist()}, "
+            f"expected {want.round(6).tolist()}{hint}")
 
 
 def second_derivative_test(mine):
@@ -87,9 +89,9 @@ def second_derivative_test(mine):
 
     for build, x0, true in (example_a, 2.0, 160), (example_b, 0.5, 0.33113167):
         got = mine(build, x0)
-        assert got is not None, "it returned None: is its return missing?"
-        assert np.shape(got) == (), f"it returned {got}, but one number is asked for"
-        assert abs(got - true) < 1e-4, f"{build.__name__} at {x0} gives {got}, but it is {true}"
+        require(got is not None, "it returned None: is its return missing?")
+        require(np.shape(got) == (), f"it returned {got}, but one number is asked for")
+        require(abs(got - true) < 1e-4, f"{build.__name__} at {x0} gives {got}, but it is {true}")
     return "160 in example a (naive rule: 0), 0.3311 in example b (naive rule: -0.3919)"
 
 
@@ -102,19 +104,19 @@ def naive_rule_test(mine):
         require_number(got)
         also = (" (this is the true second derivative; the naive rule is asked for)"
                 if abs(got - instead) < 1e-6 else "")
-        assert abs(got - want) < 1e-6, f"at x = {x} it gives {got:.7f}, expected {want:.7f}{also}"
+        require(abs(got - want) < 1e-6, f"at x = {x} it gives {got:.7f}, expected {want:.7f}{also}")
     got = mine(points)
-    assert np.shape(got) == points.shape, (
-        f"for an array of shape {points.shape} it returns one of shape {np.shape(got)}")
-    assert np.allclose(got, expected, atol=1e-6), f"for x = {points.tolist()} it gives {got}"
+    require(np.shape(got) == points.shape,
+            f"for an array of shape {points.shape} it returns one of shape {np.shape(got)}")
+    require(np.allclose(got, expected, atol=1e-6), f"for x = {points.tolist()} it gives {got}")
     return "four values right: at 0.5 it gives -0.3919, where the second derivative is 0.3311"
 
 
 def require_number(got):
     """Refuse a result that is not one finite number."""
-    assert got is not None, "it returned None: is its return missing?"
-    assert np.shape(got) == () and np.isfinite(got), (
-        f"it returned {np.asarray(got).tolist()}, expected one number")
+    require(got is not None, "it returned None: is its return missing?")
+    require(np.shape(got) == () and np.isfinite(got),
+            f"it returned {np.asarray(got).tolist()}, expected one number")
 
 
 def slope_test(mine):
@@ -130,7 +132,7 @@ def slope_test(mine):
             (example, 0.5, 1e-4, 0.79748170, "exp(sigmoid(x) tanh(x))")):
         got = mine(function, x, h)
         require_number(got)
-        assert abs(got - want) < 1e-7, (f"the central difference of {words} at {x} "
+        require(abs(got - want) < 1e-7, f"the central difference of {words} at {x} "
                                         f"with h = {h} is {want}, but it gives {got:.9g}")
     return "three differences right, of x^3 and of the loss of section 1"
 
@@ -156,17 +158,17 @@ def numeric_gradient_test(mine):
         before = at.copy()
         got = mine(function, at)
         require_return(got, np.ndarray)
-        assert (at == before).all(), f"it has changed x from {before.tolist()} to {at.tolist()}"
-        assert got.shape == at.shape, f"x has shape {at.shape}, but the result {got.shape}"
+        require((at == before).all(), f"it has changed x from {before.tolist()} to {at.tolist()}")
+        require(got.shape == at.shape, f"x has shape {at.shape}, but the result {got.shape}")
         wrong = np.argwhere(~np.isclose(got, want, atol=1e-7))
         if len(wrong):
             entry = tuple(wrong[0].tolist())
             raise AssertionError(f"for the function {function.__name__}, entry {entry} is "
                                  f"{got[entry]:.7g}, expected {np.asarray(want)[entry]:.7g}")
     got = mine(lambda x: (x ** 3).sum(), np.array([1.0, 2.0]), h=0.1)
-    assert np.allclose(got, [3.01, 12.01], atol=1e-9), (
-        f"for sum x^3 at (1, 2) with h = 0.1 it gives {got.tolist()}, expected [3.01, 12.01]: "
-        "is h used, on both sides?")
+    require(np.allclose(got, [3.01, 12.01], atol=1e-9),
+            f"for sum x^3 at (1, 2) with h = 0.1 it gives {got.tolist()}, expected [3.01, 12.01]: "
+            "is h used, on both sides?")
     return "four gradients right, and x is as it was"
 
 
@@ -254,7 +256,7 @@ def checker_test(mine):
         edf.clear()
         got = mine(kind, x.copy(), nets.numeric_gradient)
         require_number(got)
-        assert got >= 0, f"for {kind.__name__} the largest error is {got:.1e}: negative"
+        require(got >= 0, f"for {kind.__name__} the largest error is {got:.1e}: negative")
         return got
 
     rights = {"Sigmoid": edf.Sigmoid, "a component whose entries depend on the whole row": Halves,
@@ -265,13 +267,13 @@ def checker_test(mine):
         found = error(kind)
         hint = (": is the error relative?" if kind is Large
                 else ": is param.value x again when backward runs?" if found < 1e-4 else "")
-        assert found < 1e-6, (f"the gradient of {words} is right, but the error is {found:.1e}, "
+        require(found < 1e-6, f"the gradient of {words} is right, but the error is {found:.1e}, "
                               f"expected less than 1e-6{hint}")
         largest = max(largest, found)
     smallest = np.inf
     for kind in bugs:
         found = error(kind)
-        assert found > 1e-3, (f"planted bug slipped through: {kind.__doc__} has the "
+        require(found > 1e-3, f"planted bug slipped through: {kind.__doc__} has the "
                               f"error {found:.1e}, expected more than 1e-3")
         smallest = min(smallest, found)
     return (f"four right gradients accepted (errors up to {largest:.1e}), "
@@ -285,7 +287,7 @@ def relu_test(component):
     kink = component(edf.Param([0.0]))
     edf.forward()
     edf.backward(kink)
-    assert kink.x.grad == 0, f"at the kink x = 0 the gradient is {kink.x.grad[0]}, expected 0"
+    require(kink.x.grad == 0, f"at the kink x = 0 the gradient is {kink.x.grad[0]}, expected 0")
     return said
 
 
@@ -323,10 +325,10 @@ def unbroadcast_test(mine):
             error.add_note(place)
             raise
         require_return(None if got is None else np.asarray(got), np.ndarray)
-        assert np.shape(got) == shape, f"{place}: the result has shape {np.shape(got)}"
-        assert np.allclose(got, expected), (
-            f"{place}: the result is {got.tolist()}, expected {expected}")
-        assert np.array_equal(grad, before), f"{place}: grad itself was changed"
+        require(np.shape(got) == shape, f"{place}: the result has shape {np.shape(got)}")
+        require(np.allclose(got, expected),
+                f"{place}: the result is {got.tolist()}, expected {expected}")
+        require(np.array_equal(grad, before), f"{place}: grad itself was changed")
     return f"{len(cases)} sums right, from () to (1, 3, 4)"
 
 
@@ -336,7 +338,7 @@ def normalize_test(component):
     edf.forward()
     edf.backward(node)
     largest = abs(node.x.grad).max()
-    assert largest < 1e-12, ("dy is the same in all entries, so the gradient must be 0 (each row "
+    require(largest < 1e-12, "dy is the same in all entries, so the gradient must be 0 (each row "
                              f"of y adds up to 1 whatever x is), but it is up to {largest:.3g}")
     said = value_and_gradient(node, [[0.125, 0.25, 0.625], [0.125, 0.125, 0.75]])
     return "0 where dy is constant, " + said
@@ -400,17 +402,17 @@ def tiny(*names):
 
 def require_close(name, got, expected, where):
     """Refuse an array of another shape, or with other numbers."""
-    assert np.shape(got) == np.shape(expected), (
-        f"{name} of {where} has shape {np.shape(got)}, expected {np.shape(expected)}")
-    assert np.allclose(got, expected, rtol=1e-5, atol=1e-6), (
-        f"{name} of {where} is {np.round(got, 7).tolist()}, expected {expected}")
+    require(np.shape(got) == np.shape(expected),
+            f"{name} of {where} has shape {np.shape(got)}, expected {np.shape(expected)}")
+    require(np.allclose(got, expected, rtol=1e-5, atol=1e-6),
+            f"{name} of {where} is {np.round(got, 7).tolist()}, expected {expected}")
 
 
 def require_tuple(got, names):
     """Refuse a result that is not a tuple (or a list) of so many arrays."""
     require_return(tuple(got) if isinstance(got, list) else got, tuple)
-    assert len(got) == len(names), (
-        f"it returned {len(got)} results, but {len(names)} are asked for: {', '.join(names)}")
+    require(len(got) == len(names),
+            f"it returned {len(got)} results, but {len(names)} are asked for: {', '.join(names)}")
 
 
 def forward_test(mine):
@@ -437,11 +439,12 @@ def backward_test(mine):
         got = mine(*given)
         require_tuple(got, "WbVc")
         for name, array, old in zip(["x", "labels", "h", "y", "V"], given, before):
-            assert np.array_equal(array, old), f"it writes into {name}: the caller still needs it"
+            require(np.array_equal(array, old), f"it writes into {name}: the caller still needs it")
         where = f"class {labels[0]}" if rows == 1 else "the batch of three"
         for name, gradient in reversed([*zip("WbVc", got)]):        # as they are computed
             if rows == 3 and np.shape(gradient) == np.shape(expected[name]):
-                assert not np.allclose(gradient, 3 * np.array(expected[name]), atol=1e-6), (
+                require(
+                    not np.allclose(gradient, 3 * np.array(expected[name]), atol=1e-6),
                     f"the gradient of {name} of {where} is 3 times too large: it is that of the "
                     "sum of the losses, not of their mean")
             require_close(f"the gradient of {name}", gradient, expected[name], where)
@@ -460,15 +463,15 @@ def network_test(mine):
         node = (mine(*inputs, W, b, V, c) if activation is edf.Sigmoid
                 else mine(*inputs, W, b, V, c, activation))
         require_return(node, edf.Component)
-        assert not any(isinstance(part, edf.Softmax) for part in edf.components), (
-            "SoftmaxCrossEntropy contains the softmax: hand it the scores")
+        require(not any(isinstance(part, edf.Softmax) for part in edf.components),
+                "SoftmaxCrossEntropy contains the softmax: hand it the scores")
         edf.forward()
         where = f"labels {labels} with {activation.__name__}"
         require_close("the mean loss", node.value.mean(), mean, where)
         if activation is edf.Sigmoid:
             edf.backward(node)
             for name, param in zip("WbVc", (W, b, V, c)):
-                assert param.grad is not None, f"the loss does not depend on {name}"
+                require(param.grad is not None, f"the loss does not depend on {name}")
                 require_close(f"the gradient of {name}", param.grad,
                               TINY_GRADIENTS[rows, tuple(labels)][name], where)
     errors = edf.check_gradients(node)
@@ -498,8 +501,8 @@ class Witness(edf.SGD):
         self.net, self.batches = net, []
 
     def step(self):
-        assert edf.params[0].grad is not None, (
-            "the first step comes before backward: there is no gradient yet")
+        require(edf.params[0].grad is not None,
+                "the first step comes before backward: there is no gradient yet")
         self.batches.append(self.net.x.value.copy())
         super().step()
 
@@ -512,22 +515,23 @@ def training_test(mine):
     start = edf.params[0].value.copy()
     sgd = Witness(0.5, net)
     losses = mine(net, points, labels, sgd, 10, size=16)
-    assert sgd.batches, "step() of the optimiser that it was handed was never called"
-    assert not np.array_equal(edf.params[0].value, start), "the weights are those of the start"
+    require(sgd.batches, "step() of the optimiser that it was handed was never called")
+    require(not np.array_equal(edf.params[0].value, start), "the weights are those of the start")
     epoch = [len(batch) for batch in sgd.batches]
-    assert epoch == [16, 16, 16, 2] * 10, (
+    require(
+        epoch == [16, 16, 16, 2] * 10,
         f"the steps were taken on batches of {', '.join(map(str, epoch[:5]))}, ..., {len(epoch)} "
         "in all; expected 16, 16, 16, 2, 16, ..., 40 in all (50 points, 10 epochs)")
-    assert np.array_equal(np.concatenate(sgd.batches[:4]), points), (
-        "the batches of the first epoch are not the points, each once, in their order")
+    require(np.array_equal(np.concatenate(sgd.batches[:4]), points),
+            "the batches of the first epoch are not the points, each once, in their order")
     require_return(losses, list)
-    assert len(losses) == 10, f"it returned {len(losses)} losses for 10 epochs"
+    require(len(losses) == 10, f"it returned {len(losses)} losses for 10 epochs")
     for epoch, expected in (1, 0.6081292), (2, 0.2656659), (10, 0.1286147):
         got = losses[epoch - 1]
-        assert np.shape(got) == (), f"the loss of epoch {epoch} has shape {np.shape(got)}, not ()"
-        assert abs(got - expected) < 1e-5, (
-            f"the mean loss of epoch {epoch} is {got:.7f}, expected {expected} (over all 50 "
-            "examples, each loss from before the step of its batch)")
+        require(np.shape(got) == (), f"the loss of epoch {epoch} has shape {np.shape(got)}, not ()")
+        require(abs(got - expected) < 1e-5,
+                f"the mean loss of epoch {epoch} is {got:.7f}, expected {expected} (over all 50 "
+                "examples, each loss from before the step of its batch)")
     return f"40 steps, the last of each epoch on 2 points; the loss falls to {losses[-1]:.3f}"
 
 
@@ -547,7 +551,8 @@ def descent_test(descent):
             raise
     for name, param, expected in ("w", w, [0.405, -0.81]), ("b", b, 1.6):
         got = param.value.tolist()
-        assert np.allclose(got, expected), f"three steps take {name} to {got}, expected {expected}"
+        require(np.allclose(got, expected),
+                f"three steps take {name} to {got}, expected {expected}")
     return "three steps lead where they should"
 
 
@@ -577,15 +582,15 @@ def error_rate_test(mine):
             x.value, labels.value = np.zeros((1, side * side)), [0]
             seen.rows, seen.trained = [], False
             got = mine(net, images, classes)
-            assert np.ndim(got) == 0, f"it returned {np.shape(got)} numbers, expected one"
+            require(np.ndim(got) == 0, f"it returned {np.shape(got)} numbers, expected one")
             require_return(got, numbers.Real)
-            assert len(seen.rows) == count and np.allclose(
-                np.sum(seen.rows, axis=0), images.reshape(count, -1).sum(axis=0)), (
-                f"it was handed {count} images, but those that went through the net are "
-                f"{len(seen.rows)}, or others")
-            assert not seen.trained, "it ran the net as in training: keep the with line"
-            assert abs(got - expected) < 1e-6, (
-                f"with {count} images, and {kind} as labels, it is {got}, expected {expected}")
+            require(len(seen.rows) == count and np.allclose(
+                    np.sum(seen.rows, axis=0), images.reshape(count, -1).sum(axis=0)),
+                    f"it was handed {count} images, but those that went through the net are "
+                    f"{len(seen.rows)}, or others")
+            require(not seen.trained, "it ran the net as in training: keep the with line")
+            require(abs(got - expected) < 1e-6,
+                    f"with {count} images, and {kind} as labels, it is {got}, expected {expected}")
     return "0, 1 and a half where they should be, on the images it is handed"
 
 
@@ -595,21 +600,21 @@ def sweep_test(mine):
     calls = []
 
     def run(value, seed):
-        assert (value, seed) in table, (
-            f"it called run({value}, {seed}), but there is no such value or no such seed")
+        require((value, seed) in table,
+                f"it called run({value}, {seed}), but there is no such value or no such seed")
         calls.append((value, seed))
         return table[value, seed]
 
     got = mine(run, [0.1, 5, 1], [3, 8])
     require_return(got, np.ndarray)
-    assert got.shape == (3, 2), (f"for 3 values and 2 seeds it has shape {got.shape}, "
+    require(got.shape == (3, 2), f"for 3 values and 2 seeds it has shape {got.shape}, "
                                  "expected (3, 2)")
     for (i, j), result in np.ndenumerate(got):
         value, seed = [0.1, 5, 1][i], [3, 8][j]
-        assert np.array_equal(result, table[value, seed], equal_nan=True), (
-            f"entry ({i}, {j}) is {result}, but run({value}, {seed}) returned "
-            f"{table[value, seed]}")
-    assert len(calls) == 6, f"it called run {len(calls)} times: once for each entry is enough"
+        require(np.array_equal(result, table[value, seed], equal_nan=True),
+                f"entry ({i}, {j}) is {result}, but run({value}, {seed}) returned "
+                f"{table[value, seed]}")
+    require(len(calls) == 6, f"it called run {len(calls)} times: once for each entry is enough")
     return "every run in its place, and the one that diverged is nan"
 
 
@@ -622,9 +627,9 @@ def choice_test(mine):
             ("the smallest error wins", [[0.05, 0.04], [0.9, 0.9], [0.1, 0.1], [0.3, 0.2]], 5)):
         got = mine([5, 1, 0.5, 0.1], np.array(rows))
         require_return(got, numbers.Real)
-        assert got in (5, 1, 0.5, 0.1), (
-            f"it chose {got}, which is none of the values [5, 1, 0.5, 0.1]")
-        assert got == expected, (f"with the values [5, 1, 0.5, 0.1] and the errors {rows} "
+        require(got in (5, 1, 0.5, 0.1),
+                f"it chose {got}, which is none of the values [5, 1, 0.5, 0.1]")
+        require(got == expected, f"with the values [5, 1, 0.5, 0.1] and the errors {rows} "
                                  f"it chose {got}, expected {expected}: {why}")
     return "three tables, the right value in each"
 
@@ -633,15 +638,15 @@ def spread_test(mine):
     errors = np.array([[0.02, 0.03, 0.04], [0.06, 0.06, 0.06], [0.05, np.nan, 0.07],
                        [0.01, 0.02, 0.06]])
     got = mine(errors)
-    assert got is not None, "it returned None: is its return missing?"
-    assert len(got) == 2, f"it returned {len(got)} things, expected two: mean, standard deviation"
+    require(got is not None, "it returned None: is its return missing?")
+    require(len(got) == 2, f"it returned {len(got)} things, expected two: mean, standard deviation")
     for name, array, expected in (("mean", got[0], [0.03, 0.06, np.nan, 0.03]),
                                   ("standard deviation", got[1], [0.01, 0, np.nan, 0.0264575])):
-        assert np.shape(array) == (4,), (f"for errors (4, 3) the {name} has shape "
+        require(np.shape(array) == (4,), f"for errors (4, 3) the {name} has shape "
                                          f"{np.shape(array)}, expected (4,)")
         for row, number, right in zip(errors.tolist(), np.asarray(array).tolist(), expected):
-            assert np.isclose(number, right, rtol=0, atol=1e-6, equal_nan=True), (
-                f"the {name} of {row} is {number:.6g}, expected {right:.6g}")
+            require(np.isclose(number, right, rtol=0, atol=1e-6, equal_nan=True),
+                    f"the {name} of {row} is {number:.6g}, expected {right:.6g}")
     return "mean and standard deviation right, nan where a run diverged"
 
 
@@ -669,10 +674,10 @@ def optimiser_test(golden, later, **options):
                 hint = ": this goes uphill, as step subtracts the direction"
             if count > 1:
                 hint = ": step 1 was right, so look at what is kept, and how it is used"
-            assert abs(got - expected) < 1e-6, (
-                f"with the loss w^2 / 2, w = 1 and lr = 0.01, step {count} leads to w = "
-                f"{got:.7g}, expected {expected:.7g}{hint}")
-            assert w.grad == grad, "direction changes param.grad in place: make a new array"
+            require(abs(got - expected) < 1e-6,
+                    f"with the loss w^2 / 2, w = 1 and lr = 0.01, step {count} leads to w = "
+                    f"{got:.7g}, expected {expected:.7g}{hint}")
+            require(w.grad == grad, "direction changes param.grad in place: make a new array")
         two_parameters(optimiser, options, later)
         return f"w is {golden[-1]:.6f} after three steps, and two parameters are kept apart"
     return test
@@ -683,10 +688,10 @@ def require_direction(optimiser):
     grad = np.array([[3.0, -1.0, 2.0]])
     with np.errstate(divide="ignore", invalid="ignore"):
         got = optimiser(lr=0.01).direction(grad, {})
-    assert got is not None, "direction returned None: is its return missing?"
-    assert np.shape(got) == grad.shape, (
-        f"direction returns shape {np.shape(got)} for a gradient of shape {grad.shape}")
-    assert np.array_equal(grad, [[3, -1, 2]]), "direction changes grad in place: make a new array"
+    require(got is not None, "direction returned None: is its return missing?")
+    require(np.shape(got) == grad.shape,
+            f"direction returns shape {np.shape(got)} for a gradient of shape {grad.shape}")
+    require(np.array_equal(grad, [[3, -1, 2]]), "direction changes grad in place: make a new array")
 
 
 def two_parameters(optimiser, options, later):
@@ -708,7 +713,8 @@ def two_parameters(optimiser, options, later):
     hint = ("is eps outside the root, and all of it entry by entry? " if "eps" in options else "")
     for name, param, expected in ("w", w, later[0]), ("b", b, later[1]):
         got = param.value.round(7).tolist()
-        assert np.allclose(got, expected, rtol=0, atol=1e-6), (
+        require(
+            np.allclose(got, expected, rtol=0, atol=1e-6),
             f"with two parameters, lr = 0.1, 0.1, 0.5{given}, three steps take {name} to {got}, "
             f"expected {expected}: {hint}is anything kept on self that belongs to one "
             "parameter? are all options used?")
@@ -725,7 +731,8 @@ def composed_batchnorm_test(mine):
     node = mine(x, edf.Param(GAMMA), edf.Param(BETA))
     require_return(node, edf.Component)
     kinds = {type(part).__name__ for part in edf.components}
-    assert not kinds & {"BatchNorm", "LayerNorm", "MyBatchNorm"}, "build it from smaller components"
+    require(not kinds & {"BatchNorm", "LayerNorm", "MyBatchNorm"},
+            "build it from smaller components")
     count = len(edf.components) - 3
     edf.forward()
     require_standard(node, x, eps=1e-5)
@@ -744,8 +751,8 @@ def batchnorm_test(mine):
     node = mine(edf.Param(BATCH), edf.Param(GAMMA), edf.Param(BETA))
     with edf.evaluating():
         edf.forward()
-    assert np.allclose(node.value, np.multiply(BATCH, GAMMA) + BETA, atol=1e-3), (
-        "in evaluation, before training, y must be gamma x + beta: is f as it was given?")
+    require(np.allclose(node.value, np.multiply(BATCH, GAMMA) + BETA, atol=1e-3),
+            "in evaluation, before training, y must be gamma x + beta: is f as it was given?")
     return normalizing(mine)
 
 
@@ -779,14 +786,14 @@ def normalizing(mine):
 
 def require_standard(node, x, eps):
     """Refuse values whose columns are not standardized, and say in what."""
-    assert node.value.shape == x.value.shape, (
-        f"y has shape {node.value.shape}, but x has shape {x.value.shape}")
+    require(node.value.shape == x.value.shape,
+            f"y has shape {node.value.shape}, but x has shape {x.value.shape}")
     z, v, rows = (node.value - BETA) / GAMMA, x.value.var(axis=0), len(x.value)
     mean, square, expected = z.mean(axis=0), (z ** 2).mean(axis=0), v / (v + eps)
     hint = "is beta added?" if np.allclose(mean * GAMMA, np.negative(BETA), atol=1e-3) else (
         "are the means taken over axis 0, and gamma and beta used last?")
-    assert abs(mean).max() < 1e-6, (
-        f"(y - beta) / gamma has the column means {mean.round(4)}, expected 0: {hint}")
+    require(abs(mean).max() < 1e-6,
+            f"(y - beta) / gamma has the column means {mean.round(4)}, expected 0: {hint}")
     hint = "is the root taken, of the mean of the squares over axis 0?"
     if np.allclose(square, np.divide(expected, np.square(GAMMA)), atol=1e-3):
         hint = "is gamma used?"
@@ -794,9 +801,9 @@ def require_standard(node, x, eps):
         hint = "is the variance divided by B - 1? it must be B"
     elif eps > 1:
         hint = "is eps left out?" if np.allclose(square, 1) else "eps belongs under the root"
-    assert np.allclose(square, expected, atol=1e-6), (
-        f"with eps = {eps} and {rows} rows, the columns of (y - beta) / gamma have the mean "
-        f"squares {square.round(4)}, expected {expected.round(4)}: {hint}")
+    require(np.allclose(square, expected, atol=1e-6),
+            f"with eps = {eps} and {rows} rows, the columns of (y - beta) / gamma have the mean "
+            f"squares {square.round(4)}, expected {expected.round(4)}: {hint}")
 
 
 def suspicion(dx, centred, eps):
@@ -906,7 +913,8 @@ def suspect_repeat_test(repeat):
     loss = edf.Sum(repeat(x))
     edf.forward()
     edf.backward(loss)
-    assert np.allclose(x.grad, 16), f"the sum of 16 copies has the slope 16, not {x.grad.item():g}"
+    require(np.allclose(x.grad, 16),
+            f"the sum of 16 copies has the slope 16, not {x.grad.item():g}")
     return said
 
 
@@ -918,7 +926,8 @@ def suspect_normalize_test(normalize):
     node.grad = np.ones((2, 3))
     alone(node, "backward")
     entry = np.unravel_index(abs(node.t.grad).argmax(), (2, 3))
-    assert abs(node.t.grad[entry]) < 1e-12, (
+    require(
+        abs(node.t.grad[entry]) < 1e-12,
         f"{node.name}.dt gives {node.t.grad[entry]:.7g} at entry {tuple(map(int, entry))} for an "
         "upstream gradient of ones: it must be 0, as the rows of the value always add up to 1")
     edf.clear()
@@ -930,7 +939,7 @@ def suspect_jacobian_test(jacobian):
     o = np.array([1.0, 2.0, 3.0])
     got = jacobian(o.copy())
     require_return(got, np.ndarray)
-    assert got.shape == (3, 3), f"the matrix has shape {got.shape}, expected (3, 3)"
+    require(got.shape == (3, 3), f"the matrix has shape {got.shape}, expected (3, 3)")
     scores = edf.Input([o])
     y = edf.Softmax(scores)
     for j in range(3):
@@ -940,7 +949,8 @@ def suspect_jacobian_test(jacobian):
             edf.forward()
             ends.append(y.value[0])
         for i, want in enumerate((ends[0] - ends[1]) / 2e-5):
-            assert abs(got[i, j] - want) < 1e-8, (
+            require(
+                abs(got[i, j] - want) < 1e-8,
                 f"row {i}, column {j}, the derivative of y_{i} by o_{j}, is {got[i, j]:.7f}, but "
                 f"differences give {want:.7f} (column {j} adds up to {got[:, j].sum():.4f})")
     return "all nine derivatives right, and columns add up to 0"
@@ -961,7 +971,8 @@ def suspect_softmax_test(softmax):
     alone(node, "backward")
     totals = node.o.grad.sum(axis=1)
     row = abs(totals).argmax()
-    assert abs(totals[row]) < 1e-12, (
+    require(
+        abs(totals[row]) < 1e-12,
         f"row {row} of what {node.name}.do returns adds up to {totals[row]:.7f}: it must be 0, as "
         "the same number added to all scores of a row changes nothing")
     edf.clear()
@@ -976,9 +987,9 @@ def best_net_test(mine):
     net = mine(digits.train_images, digits.train_labels)
     require_return(net, Net)
     kinds = {type(component).__name__ for component in edf.components}
-    assert not kinds & {"Conv2d", "MaxPool2d", "AvgPool2d"}, "a perceptron has no convolutions"
+    require(not kinds & {"Conv2d", "MaxPool2d", "AvgPool2d"}, "a perceptron has no convolutions")
     error = error_rate(net, digits.test_images, digits.test_labels)
-    assert error <= 0.15, (f"after training on 1,397 digits it gets {error:.1%} of 400 others "
+    require(error <= 0.15, f"after training on 1,397 digits it gets {error:.1%} of 400 others "
                            "wrong, at most 15 % are asked for")
     return f"{error:.1%} of 400 digits wrong, at most 15 % were asked for"
 
