@@ -43,8 +43,7 @@ MARKS = {"done": ("✓", "#2e8b57"), "not yet": ("○", "#b8860b"), "failing": (
 # Patterns for the words of an error and the line below them, and what to say instead.
 MISTAKES = {
     r"does not support ufuncs":
-        "a function of NumPy got a component, but takes arrays: use edf.Exp, edf.Tanh, ** 0.5 "
-        "and so on",
+        "functions of NumPy take arrays, not components: use edf.Exp, edf.Tanh, ** 0.5 and so on",
     r"not callable\n.*\.(value|grad)\(":
         "value and grad are arrays, not methods: write p.grad, without ()",
     r"\n.*(?<!edf)(?<!super\(\))\.backward\(":
@@ -145,7 +144,7 @@ def explain(error):
         words = f"{kind}: {words}"
     if re.search("core dimension|broadcast together|not aligned", words):
         words = misfit(*stack[-1]) or words
-    words = re.sub(", (?=expected |central differences |but (the|it) )", "\n", words)
+    words = re.sub(", (?=expected |central differences |but )", "\n", words)
     notes = [note.splitlines() for note in getattr(error, "__notes__", [])]
     places = [first + dy if first.startswith("in d") else first for first, *_ in notes]
     advice = [text for note in notes for text in note[1:] if not text.startswith("built at ")]

@@ -40,15 +40,15 @@ def my_gradients_test(mine):
         return x * edf.Exp(edf.Tanh(x))
 
     def used_twice():
-        x, data = edf.Param([[1.0, 2.0], [3.0, -1.0]]), edf.Input([[1.0, 0.5], [2.0, 1.0]])
-        return x * x * data
+        x = edf.Param([[1.0, 2.0, -0.5], [3.0, -1.0, 0.5]])
+        return x * x * edf.Input([[1.0, 0.5, -2.0], [2.0, 1.0, 0.25]])
 
     def shared_array():                 # the gradient of a Reshape is a view of its own
         x = edf.Param([1.0, 2.0])
         y = edf.Sigmoid(x)
         return y * edf.Reshape(x, (2,))
 
-    hints = {shared_array: " (was it changed in place, with +=, after it had been right?)"}
+    hints = {shared_array: "\nwas it changed in place, with +=, after it had been right?"}
     for build in simple, used_twice, shared_array:
         edf.clear()
         loss = build()
@@ -56,6 +56,9 @@ def my_gradients_test(mine):
         edf.forward()
         got = mine(loss, nets.shares)
         require_return(got, dict)
+        for key in got:
+            require(isinstance(key, edf.Component), f"{key!r} is a key of the dictionary: the keys "
+                    "are the components themselves, as in gradients[loss]")
         for node in edf.components:
             require(node.grad is None,
                     f"it has set {edf.label(node)}.grad: use the dictionary only")
@@ -74,7 +77,7 @@ def same_gradient(name, got, want, loss, hint):
     require(got.shape == want.shape,
             f"the gradient of {name} has shape {got.shape}, but its value has shape {want.shape}")
     if np.allclose(got, want * loss.value.size):
-        hint = f" (is the mean of the {loss.value.size} entries of the loss differentiated?)"
+        hint = f"\nis the mean of the {loss.value.size} entries of the loss differentiated?"
     require(np.allclose(got, want, atol=1e-9),
             f"the gradient of {name} is {got.round(6).tolist()}, "
             f"expected {want.round(6).tolist()}{hint}")
@@ -102,7 +105,7 @@ def naive_rule_test(mine):
     for x, want, instead in zip(points, expected, true):
         got = mine(x)
         require_number(got)
-        also = (" (this is the true second derivative; the naive rule is asked for)"
+        also = ("\nthis is the true second derivative; the naive rule is asked for"
                 if abs(got - instead) < 1e-6 else "")
         require(abs(got - want) < 1e-6, f"at x = {x} it gives {got:.7f}, expected {want:.7f}{also}")
     got = mine(points)
@@ -167,7 +170,7 @@ def numeric_gradient_test(mine):
                                  f"{got[entry]:.7g}, expected {np.asarray(want)[entry]:.7g}")
     got = mine(lambda x: (x ** 3).sum(), np.array([1.0, 2.0]), h=0.1)
     require(np.allclose(got, [3.01, 12.01], atol=1e-9),
-            f"for sum x^3 at (1, 2) with h = 0.1 it gives {got.tolist()}, expected [3.01, 12.01]: "
+            f"for sum x^3 at (1, 2) with h = 0.1 it gives {got.tolist()}, expected [3.01, 12.01]\n"
             "is h used, on both sides?")
     return "four gradients right, and x is as it was"
 
@@ -265,8 +268,8 @@ def checker_test(mine):
     largest = 0
     for words, kind in rights.items():
         found = error(kind)
-        hint = (": is the error relative?" if kind is Large
-                else ": is param.value x again when backward runs?" if found < 1e-4 else "")
+        hint = ("\nis the error relative?" if kind is Large
+                else "\nis param.value x again when backward runs?" if found < 1e-4 else "")
         require(found < 1e-6, f"the gradient of {words} is right, but the error is {found:.1e}, "
                               f"expected less than 1e-6{hint}")
         largest = max(largest, found)
@@ -283,7 +286,8 @@ def checker_test(mine):
 # Sections 4 and 5.
 
 def relu_test(component):
-    said = component_test(x=[[-2.0, -0.5], [0.5, 2.0]], y=[[0, 0], [0.5, 2.0]])(component)
+    said = component_test(x=[[-2.0, -0.5, 1.5], [0.5, 2.0, -1.0]],
+                          y=[[0, 0, 1.5], [0.5, 2.0, 0]])(component)
     kink = component(edf.Param([0.0]))
     edf.forward()
     edf.backward(kink)
@@ -293,7 +297,8 @@ def relu_test(component):
 
 def divide_test(component):
     for a, b, y in (
-            ([[1.0, -2.0], [3.0, 4.0]], [[2.0, 4.0], [-1.0, 0.5]], [[0.5, -0.5], [-3.0, 8.0]]),
+            ([[1.0, -2.0, 6.0], [3.0, 4.0, -5.0]], [[2.0, 4.0, -3.0], [-1.0, 0.5, 2.0]],
+             [[0.5, -0.5, -2.0], [-3.0, 8.0, -2.5]]),
             ([[1.0, 2.0, -3.0]], [[4.0, -5.0, 0.8]], [[0.25, -0.4, -3.75]])):
         said = value_and_gradient(component(edf.Param(a), edf.Param(b)), y)
     return said
@@ -359,7 +364,8 @@ def select_test(component):
 
 def row_sum_test(component):
     for x, y in (([[1.0, 2.0, 4.0], [0.5, -3.0, 1.5]], [7.0, -1.0]),
-                 ([[1.0, 2.0], [-4.0, 8.0]], [3.0, 4.0]), ([[1.0, 2.0]], [3.0])):
+                 ([[1.0, 2.0], [-4.0, 8.0], [0.5, -2.0]], [3.0, 4.0, -1.5]),
+                 ([[1.0, 2.0]], [3.0])):
         edf.clear()
         said = component_test(x, y)(component)
     return said
@@ -530,8 +536,8 @@ def training_test(mine):
         got = losses[epoch - 1]
         require(np.shape(got) == (), f"the loss of epoch {epoch} has shape {np.shape(got)}, not ()")
         require(abs(got - expected) < 1e-5,
-                f"the mean loss of epoch {epoch} is {got:.7f}, expected {expected} (over all 50 "
-                "examples, each loss from before the step of its batch)")
+                f"the mean loss of epoch {epoch} is {got:.7f}, expected {expected}\nover all "
+                "50 examples, each loss from before the step of its batch")
     return f"40 steps, the last of each epoch on 2 points; the loss falls to {losses[-1]:.3f}"
 
 
@@ -630,7 +636,7 @@ def choice_test(mine):
         require(got in (5, 1, 0.5, 0.1),
                 f"it chose {got}, which is none of the values [5, 1, 0.5, 0.1]")
         require(got == expected, f"with the values [5, 1, 0.5, 0.1] and the errors {rows} "
-                                 f"it chose {got}, expected {expected}: {why}")
+                                 f"it chose {got}, expected {expected}\n{why}")
     return "three tables, the right value in each"
 
 
@@ -669,11 +675,11 @@ def optimiser_test(golden, later, **options):
             got = float(w.value)
             hint = ""
             if count == 1 and np.isclose(1 - got, 0.01 * (1 - expected), rtol=1e-3):
-                hint = ": is lr in the direction? step multiplies by it"
+                hint = "\nis lr in the direction? step multiplies by it"
             if count == 1 and np.isclose(got - 1, 1 - expected, rtol=1e-3):
-                hint = ": this goes uphill, as step subtracts the direction"
+                hint = "\nthis goes uphill, as step subtracts the direction"
             if count > 1:
-                hint = ": step 1 was right, so look at what is kept, and how it is used"
+                hint = "\nstep 1 was right, so look at what is kept, and how it is used"
             require(abs(got - expected) < 1e-6,
                     f"with the loss w^2 / 2, w = 1 and lr = 0.01, step {count} leads to w = "
                     f"{got:.7g}, expected {expected:.7g}{hint}")
@@ -716,7 +722,7 @@ def two_parameters(optimiser, options, later):
         require(
             np.allclose(got, expected, rtol=0, atol=1e-6),
             f"with two parameters, lr = 0.1, 0.1, 0.5{given}, three steps take {name} to {got}, "
-            f"expected {expected}: {hint}is anything kept on self that belongs to one "
+            f"expected {expected}\n{hint}is anything kept on self that belongs to one "
             "parameter? are all options used?")
 
 
@@ -793,7 +799,7 @@ def require_standard(node, x, eps):
     hint = "is beta added?" if np.allclose(mean * GAMMA, np.negative(BETA), atol=1e-3) else (
         "are the means taken over axis 0, and gamma and beta used last?")
     require(abs(mean).max() < 1e-6,
-            f"(y - beta) / gamma has the column means {mean.round(4)}, expected 0: {hint}")
+            f"(y - beta) / gamma has the column means {mean.round(4)}, expected 0\n{hint}")
     hint = "is the root taken, of the mean of the squares over axis 0?"
     if np.allclose(square, np.divide(expected, np.square(GAMMA)), atol=1e-3):
         hint = "is gamma used?"
@@ -803,7 +809,7 @@ def require_standard(node, x, eps):
         hint = "is eps left out?" if np.allclose(square, 1) else "eps belongs under the root"
     require(np.allclose(square, expected, atol=1e-6),
             f"with eps = {eps} and {rows} rows, the columns of (y - beta) / gamma have the mean "
-            f"squares {square.round(4)}, expected {expected.round(4)}: {hint}")
+            f"squares {square.round(4)}, expected {expected.round(4)}\n{hint}")
 
 
 def suspicion(dx, centred, eps):
@@ -1005,10 +1011,12 @@ EXERCISES = {
     "my_numeric_gradient": Exercise("3.2", 2, numeric_gradient_test, nets.numeric_gradient),
     "my_check": Exercise("3.3", 4, checker_test, nets.gradient_error),
     "MyTanh": Exercise("4.1", 1, component_test(
-        x=[[-1.0, 0.0], [0.5, 2.0]], y=[[-0.7615942, 0.0], [0.4621172, 0.9640276]]), edf.Tanh),
+        x=[[-1.0, 0.0, 2.0], [0.5, -2.0, 1.0]],
+        y=[[-0.7615942, 0.0, 0.9640276], [0.4621172, -0.9640276, 0.7615942]]), edf.Tanh),
     "MyReLU": Exercise("4.2", 2, relu_test, edf.ReLU),
     "MyLeakyReLU": Exercise("4.3", 2, component_test(
-        x=[[-2.0, -0.5], [0.5, 2.0]], y=[[-0.1, -0.025], [0.5, 2.0]], slope=0.05), edf.LeakyReLU),
+        x=[[-2.0, -0.5, 1.5], [0.5, 2.0, -1.0]], y=[[-0.1, -0.025, 1.5], [0.5, 2.0, -0.05]],
+        slope=0.05), edf.LeakyReLU),
     "MyDivide": Exercise("5.1", 2, divide_test),
     "MyMatMul": Exercise("5.2", 2, matmul_test),
     "my_unbroadcast": Exercise("5.3", 3, unbroadcast_test),

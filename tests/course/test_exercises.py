@@ -158,7 +158,7 @@ def test_an_overflow_is_an_error(said):
     assert text == ("""not right yet (going on with EDF's Tanh)
     RuntimeWarning: overflow encountered in exp
     line 3 of the cell: return np.tanh(x) + 0 * np.exp(1e6 + x)
-    in f of MyTanh(x (2, 2))""")
+    in f of MyTanh(x (2, 3))""")
 
 
 def test_what_is_not_defined_is_named(said):

@@ -311,15 +311,15 @@ not right yet (going on with EDF's Tanh)
 not right yet (going on with EDF's ReLU)
     RecursionError: maximum recursion depth exceeded
     line 3 of the cell: return self.f(x)
-    in f of MyReLU(x (2, 2))
+    in f of MyReLU(x (2, 3))
 """),
     "MyLeakyReLU": ("class MyLeakyReLU(edf.Component):\n    def f(self, x, slope=0.01):\n"
                     "        return np.where(x > 0, x, slope * x)\n\n"
                     "    def dx(self, dy, x, slope):\n        return dy @ x[:1]\n", """\
 not right yet (going on with EDF's LeakyReLU)
-    in dx: dy (2, 2) @ x[:1] (1, 2) do not fit
+    in dx: dy (2, 3) @ x[:1] (1, 3) do not fit
     line 6 of the cell: return dy @ x[:1]
-    in dx of MyLeakyReLU(x (2, 2), slope 0.05), where dy is (2, 2)
+    in dx of MyLeakyReLU(x (2, 3), slope 0.05), where dy is (2, 3)
 """),
     "MySoftmax": ("raise ValueError('a cell that fails')", """\
 not right yet (going on with EDF's Softmax)
