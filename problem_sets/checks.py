@@ -44,10 +44,10 @@ MARKS = {"done": ("✓", "#2e8b57"), "not yet": ("○", "#b8860b"), "failing": (
 MISTAKES = {
     r"does not support ufuncs":
         "functions of NumPy take arrays, not components: use edf.Exp, edf.Tanh, ** 0.5 and so on",
+    r"is a component, not an array.*\n.*edf\.(Param|Input)\(":
+        "it is a component already: use it as it is, without edf.Param or edf.Input",
     r"not callable\n.*\.(value|grad)\(":
         "value and grad are arrays, not methods: write p.grad, without ()",
-    r"\n.*(?<!edf)(?<!super\(\))\.backward\(":
-        "EDF itself calls the backward of components: call edf.backward(loss)",
 }
 
 
@@ -90,16 +90,15 @@ def check(name):
 
 def show(verdict, why, state, in_notebook):
     """Print a verdict and, indented, the lines on why; a notebook adds a mark and a colour."""
-    lines = [verdict, *("    " + line for line in why.splitlines())]
-    text = "\n".join(textwrap.fill(line, 90, subsequent_indent=" " * 8, break_long_words=False,
-                                   break_on_hyphens=False) for line in lines)
+    verdict, *lines = [textwrap.fill(line, 90, subsequent_indent=" " * 8, break_on_hyphens=False)
+                       for line in [verdict, *textwrap.indent(why, "    ").splitlines()]]
+    text = "\n".join([verdict, *lines])
     if not in_notebook:
         return print(text)
     from IPython.display import display
     mark, colour = MARKS[state]
-    verdict, *rest = html.escape(text).split("\n", 1)
-    page = (f'<pre style="border-left: 4px solid {colour}; padding-left: 8px">'
-            f'<b style="color: {colour}">{mark} {verdict}</b>' + "\n".join(["", *rest]) + "</pre>")
+    page = "\n".join([f'<b style="color: {colour}">{mark} {verdict}</b>', *map(html.escape, lines)])
+    page = f'<pre style="border-left: 4px solid {colour}; padding-left: 8px">{page}</pre>'
     display({"text/plain": text, "text/html": page}, raw=True)
 
 
@@ -120,14 +119,9 @@ def written(name, namespace):
 
 
 def explain(error):
-    """Return the lines to be said of an error.
-
-    First its words, with what was expected on a line of its own; then the line of
-    the student's cell where it arose; then of its notes where in the graph that
-    was, and last what to do.
-    """
-    kind, words, line, dy = type(error).__name__, str(error), "", ""
-    trace = error.__traceback__
+    """Return lines on an error: its words, with what was expected on a line of its own; the
+    line of the student's cell; where in the graph it arose; and last what to do."""
+    words, line, dy, trace = str(error), "", "", error.__traceback__
     stack = [*zip((frame for frame, _ in traceback.walk_tb(trace)), traceback.extract_tb(trace))]
     for frame, spot in stack:
         if frame.f_globals.get("__name__") == "__main__":
@@ -135,32 +129,34 @@ def explain(error):
         if frame.f_code is edf.Component.backward.__code__:
             dy = f", where dy is {np.shape(frame.f_locals['self'].grad)}"
     if isinstance(error, SyntaxError):
-        words = error.msg
-        line = f"line {error.lineno} of the cell: {(error.text or '').strip()}"
+        words, line = error.msg, f"line {error.lineno} of the cell: {(error.text or '').strip()}"
     for pattern, meaning in MISTAKES.items():
-        if re.search(pattern, f"{words}\n{line}"):
-            words = meaning
+        words = meaning if re.search(pattern, f"{words}\n{line}") else words
     if not words or not isinstance(error, AssertionError):      # these are written for students
-        words = f"{kind}: {words}"
+        words = f"{type(error).__name__}: {words}"
     if re.search("core dimension|broadcast together|not aligned", words):
         words = misfit(*stack[-1]) or words
     words = re.sub(", (?=expected |central differences |but )", "\n", words)
     notes = [note.splitlines() for note in getattr(error, "__notes__", [])]
     places = [first + dy if first.startswith("in d") else first for first, *_ in notes]
     advice = [text for note in notes for text in note[1:] if not text.startswith("built at ")]
-    return "\n".join([words, *([line] if line else []), *places, *advice])
+    built = re.search(r"\nbuilt at (line .* of) a (cell: .*)", "\n".join(sum(notes, [])))
+    line = line or (f"{built[1]} the {built[2]}" if built else "")
+    return "\n".join([words, *filter(None, [line]), *places, *advice])
 
 
 def misfit(frame, spot):
     """Return "in da: dy (2, 4) @ b (3, 4) do not fit" of what a frame stopped at, if it can."""
-    with suppress(Exception):           # the source may be unknown, or no operation on one line
-        text = linecache.getline(spot.filename, spot.lineno)[spot.colno:spot.end_colno]
+    with suppress(Exception):           # there may be no source, or other operations in it
+        lines = linecache.getlines(spot.filename)[spot.lineno - 1:spot.end_lineno]
+        lines[-1] = lines[-1][:spot.end_colno]
+        text = " ".join("".join(lines)[spot.colno:].split())
         tree = ast.parse(text, mode="eval").body
         binary = isinstance(tree, ast.BinOp)
         for part in reversed([tree.left, tree.right] if binary else tree.args):
             start, end = part.col_offset, part.end_col_offset
             value = eval(text[start:end], frame.f_globals, frame.f_locals)
-            end += len(re.match(r"(\s*\))*", text[end:])[0]) if binary else 0
+            end += len(re.match(r"( ?\))*", text[end:])[0]) if binary else 0
             text = f"{text[:end]} {np.shape(value)}{text[end:]}"
         return f"in {spot.name}: {text} do not fit"
 
@@ -202,14 +198,17 @@ def value_and_gradient(node, y):
     The graph is empty afterwards.
     """
     require_return(node, edf.Component)
+    for param in edf.params:
+        param.value.flags.writeable = False         # a formula must not change what it gets
     edf.forward()
-    got = node.value.tolist()
+    got = node.value.round(7).tolist()
     require(np.shape(got) == np.shape(y) and np.allclose(got, y, atol=1e-6),
             f"the value is {got}, expected {y}")
-    edf.backward(node)
+    if node.needs_grad:
+        edf.backward(node)
     for param in edf.params:
-        require(param.grad is not None, f"no gradient reaches {param}: use what you are handed "
-                "itself, neither its .value nor a new Param of it")
+        require(param.grad is not None, f"no gradient reaches {param}: use it itself, not its "
+                ".value, nor a new Param")
     try:
         errors = edf.check_gradients(node)
     except AssertionError as error:
@@ -223,11 +222,10 @@ def value_and_gradient(node, y):
 def ignore_dy(node):
     """Return the names of the d-methods of this component that return the same for another dy."""
     edf.forward()
-    values, (dy, other) = node.values(), edf.rng.normal(size=(2, *node.value.shape))
-    methods = {"d" + name: getattr(node, "d" + name, None)
-               for name, argument in node.arguments.items() if isinstance(argument, edf.Param)}
-    return [name for name, method in methods.items()
-            if method and np.array_equal(method(dy, *values), method(other, *values))]
+    values, dys = node.values(), edf.rng.normal(size=(2, *node.value.shape))
+    names = [f"d{name}" for name, x in node.arguments.items() if isinstance(x, edf.Param)]
+    return [name for name in names if hasattr(node, name)
+            and np.array_equal(*(getattr(node, name)(dy, *values) for dy in dys))]
 
 
 def require_return(got, kind):

@@ -26,7 +26,7 @@ def prediction_test(mine):
     edf.backward(loss)
     guesses = mine()
     require(isinstance(guesses, tuple | list | np.ndarray) and len(guesses) == 3 and all(
-            np.shape(guess) == () for guess in guesses),
+            np.ndim(guess) == 0 and np.asarray(guess).dtype.kind in "iuf" for guess in guesses),
             f"it returned {guesses}, but three numbers are asked for")
     truth = {"loss.value": loss.value, "p.grad": p.grad, "q.grad": q.grad}
     for (name, value), guess in zip(truth.items(), guesses):
@@ -553,7 +553,8 @@ def descent_test(descent):
         try:
             sgd.step()
         except TypeError as error:
-            error.add_note("change param.value, not param")
+            if "component" in str(error):
+                error.add_note("change param.value, not param")
             raise
     for name, param, expected in ("w", w, [0.405, -0.81]), ("b", b, 1.6):
         got = param.value.tolist()
