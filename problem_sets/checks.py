@@ -137,7 +137,7 @@ def explain(error):
     if re.search("core dimension|broadcast together|not aligned", words):
         words = misfit(*stack[-1]) or words
     words = re.sub(", (?=expected |central differences |but )", "\n", words)
-    notes = [note.splitlines() for note in getattr(error, "__notes__", [])]
+    notes = [note.splitlines() for note in getattr(error, "__notes__", []) if note]
     places = [first + dy if first.startswith("in d") else first for first, *_ in notes]
     advice = [text for note in notes for text in note[1:] if not text.startswith("built at ")]
     built = re.search(r"\nbuilt at (line .* of) a (cell: .*)", "\n".join(sum(notes, [])))

@@ -346,6 +346,9 @@ def test_the_notebook_runs_in_jupyter_whatever_state_it_is_in(student, little_da
                 if output.get("name") == "stderr"]
     sheet = "".join(output.text for output in executed.cells[-1].outputs)
     failing = len(BROKEN) + list(UNTOUCHED.values()).count("not right yet")
+    marks = "".join(output.get("data", {}).get("text/html", "") for cell in code(executed)
+                    for output in cell.outputs)
+    assert marks.count("✗") == failing and marks.count("○") == len(EXERCISES) - failing
     assert sheet.endswith(f"0 of {len(EXERCISES)} done, {len(EXERCISES) - failing} not yet, "
                           f"{failing} failing\n")
 
