@@ -25,12 +25,13 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import nbformat
-from problem_set import ANSWER, BUILD, ROOT, SOURCE, read_source, without_answers
+from problem_set import ANSWER, BUILD, ROOT, SOURCES, read_source, without_answers
 
 sys.path.insert(0, str(ROOT))
 from problem_sets import EXERCISES
 
 ASSIGNMENT = "ps1"
+SOURCE = SOURCES[ASSIGNMENT]
 FILES = ["edf.py", "edf_tools/*.py", "mnist_loader.py", "problem_sets/*.py", "data/*",
          "requirements.txt", "LICENSE"]
 

@@ -1,7 +1,6 @@
 """The checks: each says what came of an exercise, and if it is not right what differs and where.
 
     ReLU = check("MyReLU")      # below the cell that defines MyReLU
-    score_sheet()               # the state of all exercises
 
 No check contains an answer: values are compared with known numbers, gradients
 with differences of the values of your own f.
@@ -159,18 +158,6 @@ def misfit(frame, spot):
             end += len(re.match(r"( ?\))*", text[end:])[0]) if binary else 0
             text = f"{text[:end]} {np.shape(value)}{text[end:]}"
         return f"in {spot.name}: {text} do not fit"
-
-
-def score_sheet(leave_out=()):
-    """Print the state of each exercise, but of these sections, and how many are done."""
-    states = []
-    for name, exercise in EXERCISES.items():
-        if int(exercise.number.split(".")[0]) not in leave_out:
-            states.append(results.get(name, "not checked"))
-            print(f"{exercise.number:>5}  {name:28} {states[-1]}")
-    counts = {state: states.count(state) for state in ("done", "not yet", "failing", "not checked")}
-    print(f"{counts.pop('done')} of {len(states)} done"
-          + "".join(f", {count} {state}" for state, count in counts.items() if count))
 
 
 # Tests.
