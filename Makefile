@@ -8,7 +8,8 @@ PIP := python -m pip install -q --disable-pip-version-check
 
 help:
 	@echo "make ps1           run problem set 1 on MNIST and write build/ps1.html"
-	@echo "make notebook      open problem set 1 in JupyterLab"
+	@echo "make ps2, theory   the same for problem set 2 and for the questions on paper"
+	@echo "make notebook      open your copy of problem set 1 in JupyterLab; SET=ps2, SET=theory"
 	@echo "make test          run the tests"
 	@echo "make test-slow     run the tests that take minutes: thousands of random graphs, files, kills"
 	@echo "make test-browser  run the notebooks in JupyterLab in a real browser (needs Chromium)"
@@ -16,17 +17,17 @@ help:
 	@echo "make lint          check the style of the code"
 	@echo "make bench         time EDF beside other frameworks, some 15 minutes: build/bench/"
 	@echo "make bench-quick   three of the workloads, about a minute"
-	@echo "make student       build ps1.ipynb from course/ps1.py, and run it"
-	@echo "make solutions     build and run it with the answers, in build/"
-	@echo "make release       build it in nbgrader's format, in build/release/"
-	@echo "make grade SUBMISSIONS=folder    grade the notebooks in a folder: build/grades/"
+	@echo "make student       build the notebooks from their sources in course/, and run them"
+	@echo "make solutions     build and run them with the answers, in build/"
+	@echo "make release       build problem set 1 in nbgrader's format, in build/release/; SET=ps2"
+	@echo "make grade SUBMISSIONS=folder    grade the notebooks in a folder: build/grades/; SET=ps2"
 	@echo "make clean         remove the environments and build"
 
-ps1: .venv/user
-	$(BIN)/python course/problem_set.py run
+ps1 ps2 theory: .venv/user
+	$(BIN)/python course/problem_set.py run $@
 
 notebook: .venv/user
-	$(BIN)/jupyter lab ps1.ipynb
+	$(BIN)/python course/problem_set.py notebook $(SET)
 
 test: .venv/dev
 	$(BIN)/python -m pytest -q
@@ -45,7 +46,7 @@ lint: .venv/dev
 	$(BIN)/ruff check .
 
 student solutions: .venv/dev
-	$(BIN)/python course/problem_set.py $@
+	$(BIN)/python course/problem_set.py $@ $(SET)
 
 release: .venv-nbgrader/ready
 	$(GRADER)/python course/grade.py release
@@ -83,5 +84,5 @@ clean:
 	$(BENCH)/$(PIP) -e '.[bench]'
 	@touch $@
 
-.PHONY: help ps1 notebook test test-slow test-browser test-grading lint student solutions release \
-	grade bench bench-quick clean
+.PHONY: help ps1 ps2 theory notebook test test-slow test-browser test-grading lint student \
+	solutions release grade bench bench-quick clean

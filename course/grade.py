@@ -27,12 +27,13 @@ from pathlib import Path
 from threading import Lock
 
 import nbformat
-from problem_set import ANSWER, BUILD, ROOT, SOURCE, read_source, without_answers
+from problem_set import ANSWER, BUILD, ROOT, SOURCES, read_source, without_answers
 
 sys.path.insert(0, str(ROOT))
 from problem_sets import EXERCISES
 
 ASSIGNMENT = "ps1"
+SOURCE = SOURCES[ASSIGNMENT]
 FILES = ["edf.py", "edf_tools/*.py", "mnist_loader.py", "problem_sets/*.py", "data/*",
          "requirements.txt", "LICENSE"]
 

@@ -1,21 +1,27 @@
-"""Build, run and export the problem set.
+"""Build, run, open and export the problem sets.
 
-    python course/problem_set.py TASK
+    python course/problem_set.py TASK [NAME ...]
 
-TASK is one of
-    run         run ps1.ipynb, write build/ps1.html, and print its last figures
-    student     build ps1.ipynb from course/ps1.py, without the answers, and run it
-    solutions   the same with the answers: build/ps1_solutions.ipynb and .html
+NAME is ps1, ps2 or theory; without one, all three are meant.  TASK is one of
+    run         run NAME.ipynb, write build/NAME.html, and print its last figures
+    notebook    open your copy of NAME.ipynb (ps1 without a NAME) in JupyterLab: work/NAME.ipynb
+    student     build NAME.ipynb from course/NAME.py, without the answers, and run it
+    solutions   the same with the answers: build/NAME_solutions.ipynb and .html
 
-The source, course/ps1.py, is a notebook in percent format.  Its header has the
+A source, course/NAME.py, is a notebook in percent format.  Its header has the
 list of the sections to leave out.  An answer stands between the lines ### BEGIN
-SOLUTION and ### END SOLUTION; a wrong answer that the student is to mend, before
+SOLUTION and ### END SOLUTION; a wrong answer that the student is to fix, before
 it, between ### BEGIN ERROR and ### END ERROR.
 """
 
 import base64
+import hashlib
+import itertools
+import json
 import logging
+import os
 import re
+import subprocess
 import sys
 from pathlib import Path
 
@@ -27,8 +33,10 @@ from nbconvert import HTMLExporter
 logging.getLogger("traitlets").setLevel("ERROR")
 
 ROOT = Path(__file__).resolve().parents[1]
-SOURCE = ROOT / "course" / "ps1.py"
-STUDENT = ROOT / "ps1.ipynb"
+NAMES = "ps1", "ps2", "theory"
+SOURCES = {name: ROOT / "course" / f"{name}.py" for name in NAMES}
+STUDENT = {name: ROOT / f"{name}.ipynb" for name in NAMES}
+WORK = ROOT / "work"                # a student's own copies
 BUILD = ROOT / "build"
 
 MARKERS = re.compile(r"^ *### (BEGIN|END) (SOLUTION|ERROR)\n?", re.MULTILINE)
@@ -36,9 +44,11 @@ REGION = r"^( *)### BEGIN {0}\n(.*?)^ *### END {0}\n?"
 ANSWER = re.compile(REGION.format("SOLUTION"), re.MULTILINE | re.DOTALL)
 ERROR = re.compile(REGION.format("ERROR"), re.MULTILINE | re.DOTALL)
 HEADING = re.compile(r"## (\d+) ")
+FOLDED = ("\n\n<details><summary>An answer, to compare yours with</summary>\n\n"
+          "{}\n\n</details>")
 
 
-def read_source(path=SOURCE):
+def read_source(path):
     """Return the notebook in the source, with the answers and their markers.
 
     Raises ValueError if the markers in a cell do not come in pairs, and if a
@@ -69,14 +79,14 @@ def without_sections(cells, leave_out):
         heading = HEADING.match(cell.source)
         section = int(heading[1]) if heading else section
         seen.add(section)
-        if section not in leave_out:
+        if section not in leave_out or cell is cells[-1]:       # the last is the score sheet
             kept.append(cell)
     if unknown := set(leave_out) - seen:
         raise ValueError(f"leave_out names sections that do not exist: {sorted(unknown)}")
     for cell in kept if leave_out else ():
         for number in leave_out:
             cell.source = re.sub(rf"^\| {number} \|.*\n?", "", cell.source, flags=re.MULTILINE)
-        cell.source = cell.source.replace("score_sheet()", f"score_sheet(leave_out={leave_out})")
+        cell.source = re.sub(r'(score_sheet\("\w+")\)', rf"\1, leave_out={leave_out})", cell.source)
     return kept
 
 
@@ -85,16 +95,24 @@ def is_exercise(cell):
     return cell.cell_type == "code" and bool(ANSWER.search(cell.source))
 
 
-def without_answers(notebook):
-    """Return a copy in which every answer is a stub that compiles, or the error to mend."""
+def without_answers(notebook, fold=False):
+    """Return a copy in which every answer is a stub that compiles, or the error to fix.
+
+    With `fold`, an answer in words stands above its place, folded.
+    """
     notebook = nbformat.from_dict(notebook)
+    question = None
     for cell in notebook.cells:
+        answer = ANSWER.search(cell.source)
         if ERROR.search(cell.source):
             stub = ""
         elif cell.cell_type == "code":
             stub = r"\1# YOUR CODE HERE\n\1raise NotImplementedError()\n"
         else:
             stub = "*Your answer here.*"
+            if answer and fold:
+                question.source += FOLDED.format(answer[2].strip())
+            question = cell
         cell.source = MARKERS.sub("", ANSWER.sub(stub, cell.source)).rstrip("\n")
     return notebook
 
@@ -107,13 +125,67 @@ def without_markers(notebook):
     return notebook
 
 
-def execute(notebook):
+# A student's own work.
+
+def version(notebook):
+    """Return a word that changes whenever a cell is written anew, and not with its output."""
+    text = json.dumps([[cell.cell_type, cell.source] for cell in notebook.cells])
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def built(notebook):
+    """Return the version as which a notebook was built or copied, or None."""
+    return notebook.metadata.get("edf", {}).get("version")
+
+
+def require_untouched(path):
+    """Raise SystemExit if somebody has worked in a notebook that is to be built anew."""
+    if path.exists():
+        notebook = nbformat.read(path, as_version=4)
+        if built(notebook) != version(notebook):
+            raise SystemExit(f"{path.name} is not as it was built: somebody has worked in it, and "
+                             f"building would overwrite that; move it to {WORK.name}/ first")
+
+
+def own_copy(name):
+    """Return the student's copy of a notebook, and a newer version beside it or None.
+
+    A copy is made without outputs, so that no question is answered before it is
+    asked, and is never written again.
+    """
+    notebook = nbformat.read(STUDENT[name], as_version=4)
+    notebook.metadata["edf"] = {"version": version(notebook)}
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            cell.outputs, cell.execution_count = [], None
+    WORK.mkdir(exist_ok=True)
+    mine = WORK / f"{name}.ipynb"
+    for number in itertools.count(2):
+        copy = mine if number == 2 else WORK / f"{name}-{number - 1}.ipynb"
+        if not copy.exists():
+            nbformat.write(notebook, copy)
+        if built(nbformat.read(copy, as_version=4)) == built(notebook):
+            return mine, copy if copy != mine else None
+
+
+def open_in_jupyterlab(path):
+    """Start JupyterLab on a notebook, where EDF can be imported; return its exit status."""
+    command = [sys.executable, "-m", "jupyterlab", f"--ServerApp.root_dir={ROOT}", str(path)]
+    if hasattr(os, "geteuid") and os.geteuid() == 0:        # as in most containers
+        command.append("--allow-root")
+    path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
+    return subprocess.run(command, env=os.environ | {"PYTHONPATH": path}).returncode
+
+
+# Running it.
+
+def execute(notebook, name):
     """Return a copy of the notebook with its outputs, run from top to bottom.
 
     Raises nbclient.exceptions.CellExecutionError at the first error.
     """
     notebook = nbformat.from_dict(notebook)
-    print("running the problem set: two or three minutes", flush=True)
+    print(f"running {name}: a minute or two", flush=True)
     NotebookClient(notebook, timeout=600, kernel_name="python3", coalesce_streams=True,
                    extra_arguments=["--IPKernelApp.log_level=ERROR"],
                    resources={"metadata": {"path": str(ROOT)}}).execute()
@@ -146,24 +218,48 @@ def figures(notebook):
     return "\n".join(re.findall(r"^(?:data: |final test error).*", text, re.MULTILINE))
 
 
-def main(task):
-    if task == "run":
-        notebook = execute(nbformat.read(STUDENT, as_version=4))
-        write(notebook, "ps1")
-    elif task == "student":
-        notebook = execute(without_answers(read_source()))
-        nbformat.write(notebook, STUDENT)
-        (ROOT / "course" / "errors.png").write_bytes(picture(notebook, "Error by epoch"))
-        print("wrote ps1.ipynb and course/errors.png")
-    elif task == "solutions":
-        notebook = execute(without_markers(read_source()))
-        write(notebook, "ps1_solutions")
-        nbformat.write(notebook, BUILD / "ps1_solutions.ipynb")
-        print("wrote build/ps1_solutions.ipynb")
-    else:
-        raise SystemExit(__doc__)
+def run(name):
+    """Run a notebook as it is handed out, and write it as a page."""
+    notebook = execute(nbformat.read(STUDENT[name], as_version=4), name)
+    write(notebook, name)
     print(figures(notebook))
 
 
+def student(name):
+    """Build what students get, and run it."""
+    notebook = execute(without_answers(read_source(SOURCES[name]), fold=True), name)
+    notebook.metadata["edf"] = {"version": version(notebook)}
+    nbformat.write(notebook, STUDENT[name])
+    if name == "ps1":
+        (ROOT / "course" / "errors.png").write_bytes(picture(notebook, "Error by epoch"))
+    print(f"wrote {name}.ipynb")
+
+
+def solutions(name):
+    """Build a notebook with its answers, and run it."""
+    notebook = execute(without_markers(read_source(SOURCES[name])), name)
+    write(notebook, f"{name}_solutions")
+    nbformat.write(notebook, BUILD / f"{name}_solutions.ipynb")
+    print(f"wrote build/{name}_solutions.ipynb")
+    print(figures(notebook))
+
+
+def main(task="", *names):
+    names = names or (NAMES[:1] if task == "notebook" else NAMES)
+    if task not in ("run", "notebook", "student", "solutions") or set(names) - set(NAMES):
+        raise SystemExit(__doc__)
+    if task == "notebook":
+        mine, newer = own_copy(names[0])
+        if newer:
+            print(f"{mine.relative_to(ROOT)} is yours, from an earlier version; the present one "
+                  f"lies beside it: {newer.relative_to(ROOT)}")
+        raise SystemExit(open_in_jupyterlab(mine))
+    if task == "student":
+        for name in names:
+            require_untouched(STUDENT[name])
+    for name in names:
+        {"run": run, "student": student, "solutions": solutions}[task](name)
+
+
 if __name__ == "__main__":
-    main(*sys.argv[1:2] or [""])
+    main(*sys.argv[1:])

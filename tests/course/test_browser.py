@@ -1,4 +1,4 @@
-"""The problem set in a real page: JupyterLab in headless Chromium, Run > Run All Cells.
+"""The notebooks in a real page: JupyterLab in headless Chromium, Run > Run All Cells.
 
     make test-browser
 
@@ -42,8 +42,9 @@ def lab(tmp_path):
     work = tmp_path / "work"
     shutil.copytree(tool.ROOT, work, ignore=shutil.ignore_patterns(
         ".git", ".venv*", "__pycache__", "build", "tests"))
-    solved = tool.without_markers(tool.read_source())
-    nbformat.write(solved, work / "ps1_solutions.ipynb")
+    for name in tool.NAMES:
+        solved = tool.without_markers(tool.read_source(tool.SOURCES[name]))
+        nbformat.write(solved, work / f"{name}_solutions.ipynb")
     for name, settings in SETTINGS.items():
         file = tmp_path / "settings" / "@jupyterlab" / f"{name}.jupyterlab-settings"
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -106,7 +107,7 @@ def keep_pictures(page, folder, name):
         page.screenshot(path=folder / f"{name}-{number:02}.png")
 
 
-@pytest.mark.parametrize("name", ["ps1", "ps1_solutions"])
+@pytest.mark.parametrize("name", ["ps1", *(f"{name}_solutions" for name in tool.NAMES)])
 def test_the_notebook_runs_in_a_real_browser(name, lab):
     assert CHROMIUM, "no Chromium found: install it, or set CHROMIUM to its path"
     base, token, work = lab
@@ -128,11 +129,11 @@ def test_the_notebook_runs_in_a_real_browser(name, lab):
         page.keyboard.press("Control+s")
         page.wait_for_timeout(2000)
         browser.close()
-    assert not bad_diagrams and diagrams > 1
-    assert len(pictures) > 20 and all(min(size) > 40 for size in pictures), pictures
+    assert not bad_diagrams and (diagrams > 1 or not name.startswith("ps1"))
+    assert len(pictures) > 5 and all(min(size) > 40 for size in pictures), pictures
     assert not outside, f"the page asked for {outside}"
     assert not broken
-    look_at(nbformat.read(work / f"{name}.ipynb", as_version=4), solved=name == "ps1_solutions")
+    look_at(nbformat.read(work / f"{name}.ipynb", as_version=4), solved=name.endswith("_solutions"))
 
 
 def look_at(notebook, solved):
@@ -148,8 +149,10 @@ def look_at(notebook, solved):
             # Without MNIST the loader warns, and is meant to.
             if on_mnist or "MNIST IS NOT HERE" not in output.get("text", ""):
                 assert output.get("name") != "stderr", f"code cell {number}: {output.text}"
-    said = "".join(output.get("text", "") for cell in code for output in cell.outputs)
+    said = "".join(output.get("text") or output.get("data", {}).get("text/plain", "")
+                   for cell in code for output in cell.outputs)
+    assert said.count("public checks passed" if solved else "not done yet") > 20
     if solved:
         assert not re.search("not done yet|not right yet", said)
-    if solved and on_mnist:
+    if solved and on_mnist and "best perceptron" in figures:
         assert float(re.search(r"best perceptron: ([\d.]+)%", figures)[1]) <= 1.4

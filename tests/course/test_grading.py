@@ -17,7 +17,7 @@ import nbformat
 import problem_set as tool
 import pytest
 
-from problem_sets import EXERCISES
+from problem_sets import EXERCISES, SETS
 
 PYTHON = os.environ.get("NBGRADER_PYTHON")
 pytestmark = [pytest.mark.grading, pytest.mark.skipif(
@@ -45,7 +45,7 @@ def call(*args):
 
 def short_source():
     """Return the true source with section 0, four exercises and one question alone."""
-    head, *cells = re.split(r"^(?=# %%)", tool.SOURCE.read_text(encoding="utf-8"), flags=re.M)
+    head, *cells = re.split(r"^(?=# %%)", tool.SOURCES["ps1"].read_text(encoding="utf-8"), flags=re.M)
     first = next(i for i, cell in enumerate(cells) if re.search(r"^# ## 1", cell, re.M))
     chosen = cells[:first]
     for name in NAMES:
@@ -329,7 +329,8 @@ def test_the_release_is_what_a_student_needs_and_no_more(course, released):
     names = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
     tools = {f"edf_tools/{name}.py" for name in
              ("__init__", "advice", "check", "saving", "timing", "view")}
-    checks = {f"problem_sets/{name}.py" for name in ("__init__", "checks", "engine", "nets", "ps1")}
+    checks = {f"problem_sets/{name}.py" for name in
+              ("__init__", "checks", "engine", "nets", "ps1", "ps2", "theory")}
     assert names == tools | checks | {"ps1.ipynb", "edf.py", "mnist_loader.py",
                                       "requirements.txt", "LICENSE", "data/README.md",
                                       "data/digits.csv.gz"}
@@ -382,7 +383,7 @@ def test_what_is_not_done_is_said_to_be_not_done(grades):
 
 
 def test_a_syntax_error_costs_its_exercise(grades):
-    assert scores(grades["syntax"], MyReLU=r"0: public test: SyntaxError: expected ':', line 2.*"
+    assert scores(grades["syntax"], MyReLU=r"0: public test: SyntaxError: expected ':' line 2.*"
                   ) == ""
 
 
@@ -503,14 +504,14 @@ def test_of_the_whole_problem_set_the_answers_get_full_marks_and_the_stubs_none(
     call("release", "--folder", tmp_path / "release")
     file = tmp_path / "release" / "ps1" / "ps1.ipynb"
     notebook = nbformat.read(file, as_version=4)
-    known = answers(notebook, tool.read_source())
+    known = answers(notebook, tool.read_source(tool.SOURCES["ps1"]))
     for name, done in ("solved", known), ("student", ()):
         Submission(notebook, known).solve(*done).save(tmp_path / "submissions" / f"{name}.ipynb")
     call("grade", tmp_path / "submissions", "--released", tmp_path / "release",
          "--out", tmp_path / "grades")
     with open(tmp_path / "grades" / "grades.csv", newline="", encoding="utf-8") as file:
         rows = {row["submission"]: row for row in csv.DictReader(file)}
-    out_of = sum(exercise.points for exercise in EXERCISES.values())
+    out_of = sum(exercise.points for exercise in SETS["ps1"].values())
     for name, total in ("solved", out_of), ("student", 0):
         row = rows[name]
         assert (row["total"], row["out of"], row["notes"]) == (str(total), str(out_of), ""), row

@@ -1,0 +1,298 @@
+"""Problem set 2: EXERCISES, at the end, is the list of its exercises with their tests."""
+
+import numbers
+
+import numpy as np
+
+import edf
+from problem_sets import nets
+from problem_sets.checks import Exercise, require, require_return, value_and_gradient
+
+# The tests.
+
+def sweep_test(mine):
+    table = {(0.1, 3): 0.05, (0.1, 8): 0.06, (5, 3): np.nan, (5, 8): 0.9,
+             (1, 3): 0.03, (1, 8): 0.04}
+    calls = []
+
+    def run(value, seed):
+        require((value, seed) in table,
+                f"it called run({value}, {seed}), but there is no such value or no such seed")
+        calls.append((value, seed))
+        return table[value, seed]
+
+    got = mine(run, [0.1, 5, 1], [3, 8])
+    require_return(got, np.ndarray)
+    require(got.shape == (3, 2), f"for 3 values and 2 seeds it has shape {got.shape}, "
+                                 "expected (3, 2)")
+    for (i, j), result in np.ndenumerate(got):
+        value, seed = [0.1, 5, 1][i], [3, 8][j]
+        require(np.array_equal(result, table[value, seed], equal_nan=True),
+                f"entry ({i}, {j}) is {result}, but run({value}, {seed}) returned "
+                f"{table[value, seed]}")
+    require(len(calls) == 6, f"it called run {len(calls)} times: once for each entry is enough")
+    return "every run in its place, and the one that diverged is nan"
+
+
+def choice_test(mine):
+    for why, rows, expected in (
+            ("the mean over the seeds counts, not the best run",
+             [[0.9, 0.88], [0.03, 0.05], [0.031, 0.033], [0.06, 0.05]], 0.5),
+            ("a value with a run that diverged is out",
+             [[np.nan, 0.9], [np.nan, 0.01], [0.03, 0.04], [0.03, 0.03]], 0.1),
+            ("the smallest error wins", [[0.05, 0.04], [0.9, 0.9], [0.1, 0.1], [0.3, 0.2]], 5)):
+        got = mine([5, 1, 0.5, 0.1], np.array(rows))
+        require_return(got, numbers.Real)
+        require(got in (5, 1, 0.5, 0.1),
+                f"it chose {got}, which is none of the values [5, 1, 0.5, 0.1]")
+        require(got == expected, f"with the values [5, 1, 0.5, 0.1] and the errors {rows} "
+                                 f"it chose {got}, expected {expected}\n{why}")
+    return "three tables, the right value in each"
+
+
+def spread_test(mine):
+    errors = np.array([[0.02, 0.03, 0.04], [0.06, 0.06, 0.06], [0.05, np.nan, 0.07],
+                       [0.01, 0.02, 0.06]])
+    got = mine(errors)
+    require(got is not None, "it returned None: is its return missing?")
+    require(len(got) == 2, f"it returned {len(got)} things, expected two: mean, standard deviation")
+    for name, array, expected in (("mean", got[0], [0.03, 0.06, np.nan, 0.03]),
+                                  ("standard deviation", got[1], [0.01, 0, np.nan, 0.0264575])):
+        require(np.shape(array) == (4,), f"for errors (4, 3) the {name} has shape "
+                                         f"{np.shape(array)}, expected (4,)")
+        for row, number, right in zip(errors.tolist(), np.asarray(array).tolist(), expected):
+            require(np.isclose(number, right, rtol=0, atol=1e-6, equal_nan=True),
+                    f"the {name} of {row} is {number:.6g}, expected {right:.6g}")
+    return "mean and standard deviation right, nan where a run diverged"
+
+
+def optimiser_test(golden, later, **options):
+    """Return a test: do three steps lead from w = 1 to `golden`, for the loss w^2 / 2?
+
+    And three for two parameters at once, with rates 0.1, 0.1 and 0.5, to `later`?
+    """
+    def test(optimiser):
+        require_direction(optimiser)
+        w = edf.Param(1.0)
+        loss, method = w * w * 0.5, optimiser(lr=0.01)
+        for count, expected in enumerate(golden, 1):
+            edf.forward()
+            edf.backward(loss)
+            grad = w.grad.copy()
+            method.step()
+            got = float(w.value)
+            hint = ""
+            if count == 1 and np.isclose(1 - got, 0.01 * (1 - expected), rtol=1e-3):
+                hint = "\nis lr in the direction? step multiplies by it"
+            if count == 1 and np.isclose(got - 1, 1 - expected, rtol=1e-3):
+                hint = "\nthis goes uphill, as step subtracts the direction"
+            if count > 1:
+                hint = "\nstep 1 was right, so look at what is kept, and how it is used"
+            require(abs(got - expected) < 1e-6,
+                    f"with the loss w^2 / 2, w = 1 and lr = 0.01, step {count} leads to w = "
+                    f"{got:.7g}, expected {expected:.7g}{hint}")
+            require(w.grad == grad, "direction changes param.grad in place: make a new array")
+        two_parameters(optimiser, options, later)
+        return f"w is {golden[-1]:.6f} after three steps, and two parameters are kept apart"
+    return test
+
+
+def require_direction(optimiser):
+    """Refuse a direction that is no array of the shape of the gradient."""
+    grad = np.array([[3.0, -1.0, 2.0]])
+    with np.errstate(divide="ignore", invalid="ignore"):
+        got = optimiser(lr=0.01).direction(grad, {})
+    require(got is not None, "direction returned None: is its return missing?")
+    require(np.shape(got) == grad.shape,
+            f"direction returns shape {np.shape(got)} for a gradient of shape {grad.shape}")
+    require(np.array_equal(grad, [[3, -1, 2]]), "direction changes grad in place: make a new array")
+
+
+def two_parameters(optimiser, options, later):
+    """Three steps of two parameters of different shapes; the rate changes in the last."""
+    edf.clear()
+    x, w, b = edf.Input(2.0), edf.Param([1.0, -2.0]), edf.Param(3.0)
+    loss = w * w + b * x                # of its mean: the gradient of w is w, that of b is 2
+    method = optimiser(lr=0.1, **options)
+    for method.lr in 0.1, 0.1, 0.5:
+        edf.forward()
+        edf.backward(loss)
+        try:
+            method.step()
+        except ValueError as error:
+            error.add_note("with two parameters: what is kept of one must be in `kept`, "
+                           "not on self")
+            raise
+    given = "".join(f", {name} = {value}" for name, value in options.items())
+    hint = ("is eps outside the root, and all of it entry by entry? " if "eps" in options else "")
+    for name, param, expected in ("w", w, later[0]), ("b", b, later[1]):
+        got = param.value.round(7).tolist()
+        require(
+            np.allclose(got, expected, rtol=0, atol=1e-6),
+            f"with two parameters, lr = 0.1, 0.1, 0.5{given}, three steps take {name} to {got}, "
+            f"expected {expected}\n{hint}is anything kept on self that belongs to one "
+            "parameter? are all options used?")
+
+
+BATCH = [[1.0, 2.0, -1.0], [2.0, 0.0, 3.0], [4.0, 1.0, 0.0], [5.0, 5.0, 2.0]]
+GAMMA, BETA = [1.0, 2.0, 0.5], [0.0, 1.0, -1.0]
+NORMALIZED = [[-1.2649085, 1.0, -1.6324543], [-0.6324543, -1.1380869, -0.3675457],
+              [0.6324543, -0.0690434, -1.3162271], [1.2649085, 4.2071303, -0.6837728]]
+
+
+def composed_batchnorm_test(mine):
+    x = edf.Param(BATCH)
+    node = mine(x, edf.Param(GAMMA), edf.Param(BETA))
+    require_return(node, edf.Component)
+    kinds = {type(part).__name__ for part in edf.components}
+    require(not kinds & {"BatchNorm", "LayerNorm", "MyBatchNorm"},
+            "build it from smaller components")
+    count = len(edf.components) - 3
+    edf.forward()
+    require_standard(node, x, eps=1e-5)
+    x.value = np.array(BATCH)[::-1] ** 2
+    edf.forward()
+    try:
+        require_standard(node, x, eps=1e-5)
+    except AssertionError as error:
+        error.add_note("in a second forward(), with another x: build mean and variance out of x "
+                       "itself, not of x.value")
+        raise
+    return f"{normalizing(mine)}, {count} components"
+
+
+def batchnorm_test(mine):
+    node = mine(edf.Param(BATCH), edf.Param(GAMMA), edf.Param(BETA))
+    with edf.evaluating():
+        edf.forward()
+    require(np.allclose(node.value, np.multiply(BATCH, GAMMA) + BETA, atol=1e-3),
+            "in evaluation, before training, y must be gamma x + beta: is f as it was given?")
+    return normalizing(mine)
+
+
+def normalizing(mine):
+    """Check values and gradients, also with a large eps, and with other numbers of rows."""
+    for eps in 1e-5, 1.5:
+        edf.clear()
+        x = edf.Param(BATCH)
+        node = mine(x, edf.Param(GAMMA), edf.Param(BETA), eps=eps)
+        require_return(node, edf.Component)
+        edf.forward()
+        require_standard(node, x, eps)
+    said = []
+    for eps, batch in (1e-5, BATCH), (1e-5, BATCH[1:]), (1.5, BATCH):
+        edf.clear()
+        x = edf.Param(batch)
+        node = mine(x, edf.Param(GAMMA), edf.Param(BETA), eps=eps)
+        loss = node * edf.Input(edf.rng.normal(size=np.shape(batch)))
+        edf.forward()
+        edf.backward(loss)
+        note = suspicion(x.grad * x.value.size, x.value - x.value.mean(axis=0), eps)
+        y = NORMALIZED if eps < 1 and len(batch) == 4 else node.value.tolist()
+        try:
+            said.append(value_and_gradient(node, y))
+        except AssertionError as error:
+            if ".dx gives" in str(error):
+                error.add_note(note)
+            raise
+    return said[0]
+
+
+def require_standard(node, x, eps):
+    """Refuse values whose columns are not standardized, and say in what."""
+    require(node.value.shape == x.value.shape,
+            f"y has shape {node.value.shape}, but x has shape {x.value.shape}")
+    z, v, rows = (node.value - BETA) / GAMMA, x.value.var(axis=0), len(x.value)
+    mean, square, expected = z.mean(axis=0), (z ** 2).mean(axis=0), v / (v + eps)
+    hint = "is beta added?" if np.allclose(mean * GAMMA, np.negative(BETA), atol=1e-3) else (
+        "are the means taken over axis 0, and gamma and beta used last?")
+    require(abs(mean).max() < 1e-6,
+            f"(y - beta) / gamma has the column means {mean.round(4)}, expected 0\n{hint}")
+    hint = "is the root taken, of the mean of the squares over axis 0?"
+    if np.allclose(square, np.divide(expected, np.square(GAMMA)), atol=1e-3):
+        hint = "is gamma used?"
+    elif np.allclose(square, (rows - 1) / rows * expected, atol=1e-3):
+        hint = "is the variance divided by B - 1? it must be B"
+    elif eps > 1:
+        hint = "is eps left out?" if np.allclose(square, 1) else "eps belongs under the root"
+    require(np.allclose(square, expected, atol=1e-6),
+            f"with eps = {eps} and {rows} rows, the columns of (y - beta) / gamma have the mean "
+            f"squares {square.round(4)}, expected {expected.round(4)}\n{hint}")
+
+
+def suspicion(dx, centred, eps):
+    """Say which share is missing from a wrong gradient of x: that of the mean, or the variance."""
+    shift, stretch = dx.sum(axis=0), (dx * centred).sum(axis=0)
+    scale = 1e-3 * abs(dx).max()
+    if eps > 1:
+        return f"with eps = {eps}, while with 1e-5 it is right: is eps in the gradient?"
+    if abs(shift).max() > scale and abs(stretch).max() > scale:
+        return (f"the columns of dx add up to {shift.round(3)}, expected 0, and stretching a "
+                f"column gives {stretch.round(3)}, expected 0: as if mean and variance were "
+                "constants, or both shares are wrong")
+    if abs(shift).max() > scale:
+        return (f"the columns of dx add up to {shift.round(3)}, expected 0: the share through "
+                "the mean is missing or wrong")
+    if abs(stretch).max() > scale:
+        return (f"stretching a column about its mean gives {stretch.round(3)}, expected 0: the "
+                "share through the variance is missing or wrong")
+    return ("its columns add up to 0 as they should, so look for a wrong factor or sign: is the "
+            "standard deviation that of f, with eps, and with B and not B - 1?")
+
+
+def maxpool_test(component):
+    image = [[1.0, 3.0, 2.0, 0.0], [4.0, 2.0, 1.0, 5.0], [0.0, 1.0, 2.5, 2.0], [3.0, 0.5, 6.0, 1.5]]
+    touching = component(edf.Param([[image]]), size=2)
+    said = value_and_gradient(touching, [[[[4, 5], [3, 6]]]])
+    for size, stride, y in ((2, 1, [[4, 3, 5], [4, 2.5, 5], [3, 6, 6]]), (3, 1, [[4, 5], [6, 6]])):
+        edf.clear()
+        node = component(edf.Param([[image], [image]]), size=size, stride=stride)
+        try:
+            value_and_gradient(node, [[y], [y]])
+        except (AssertionError, ValueError) as error:
+            error.add_note(f"where windows of {size} x {size} overlap, with stride {stride} (those "
+                           "that touch are right): a pixel may be the largest of several windows")
+            raise
+    return said + ", also where windows overlap"
+
+
+CHANNELS = [[[[-3, -6], [-12, -1]], [[-8, 7], [2, 10]], [[10, 3], [-11, -11]]],
+            [[[-1, -18], [-3, -6]], [[10, 11], [-8, 7]], [[-11, 3], [10, 3]]]]
+
+
+def conv_test(component):
+    image, kernel = np.arange(16.0).reshape(1, 1, 4, 4), np.arange(9.0).reshape(1, 1, 3, 3)
+    node = component(edf.Param(image), edf.Param(kernel), edf.Param([100.0]))
+    said = value_and_gradient(node, [[[[358, 394], [502, 538]]]])
+    edf.clear()
+    node = component(edf.Param(image), edf.Param(kernel), edf.Param([0.0]), stride=2, padding=1)
+    value_and_gradient(node, [[[[73, 154], [279, 438]]]])
+    edf.clear()
+    x = np.arange(36.0).reshape(2, 2, 3, 3) % 7             # 2 images, 2 channels, 3 kernels
+    w = np.arange(24.0).reshape(3, 2, 2, 2) % 5 - 2
+    node = component(edf.Param(x), edf.Param(w), edf.Param([1.0, -1.0, 0.0]))
+    try:
+        value_and_gradient(node, CHANNELS)
+    except (AssertionError, ValueError) as error:
+        error.add_note("for 2 images of 2 channels, and 3 kernels (with one of each it is right)")
+        raise
+    return said + ", also for several images, channels and kernels"
+
+
+EXERCISES = {
+    "my_sweep": Exercise("1.1", 2, sweep_test, nets.sweep),
+    "my_choice": Exercise("1.2", 2, choice_test, nets.choice),
+    "my_spread": Exercise("1.3", 1, spread_test, nets.spread),
+    "MyMomentum": Exercise("2.1", 1, optimiser_test(
+        [0.99, 0.9711, 0.944379], ([0.03, -0.06], 0.75), momentum=0.5), edf.SGD),
+    "MyRMSProp": Exercise("2.2", 2, optimiser_test(
+        [0.9, 0.832918, 0.7799823], ([0.0135047, -0.7766173], 1.6448314), alpha=0.9, eps=0.1),
+        edf.RMSProp),
+    "MyAdam": Exercise("2.3", 3, optimiser_test(
+        [0.99, 0.9800027, 0.9700101], ([0.3736179, -1.3370415], 2.3333333), betas=(0.8, 0.9),
+        eps=0.1), edf.Adam),
+    "my_composed_batchnorm": Exercise("3.1", 2, composed_batchnorm_test, edf.BatchNorm),
+    "MyBatchNorm": Exercise("3.2", 4, batchnorm_test, edf.BatchNorm),
+    "MyMaxPool2d": Exercise("4.1", 2, maxpool_test, edf.MaxPool2d),
+    "MyConv2d": Exercise("4.2", 3, conv_test, edf.Conv2d),
+}

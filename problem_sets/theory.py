@@ -1,0 +1,141 @@
+"""The exercises on paper: EXERCISES, at the end, is the list of those that are checked."""
+
+import numpy as np
+
+import edf
+from problem_sets import nets
+from problem_sets.checks import Exercise, require, require_return
+from problem_sets.ps1 import require_close, require_number, require_tuple
+
+# The tests.
+
+def second_derivative_test(mine):
+    def example_a(x):
+        return (x * x) * (x * x * x)
+
+    def example_b(x):
+        return edf.Exp(edf.Sigmoid(x) * edf.Tanh(x))
+
+    for build, x0, true in (example_a, 2.0, 160), (example_b, 0.5, 0.33113167):
+        got = mine(build, x0)
+        require(got is not None, "it returned None: is its return missing?")
+        require(np.shape(got) == (), f"it returned {got}, but one number is asked for")
+        require(abs(got - true) < 1e-4, f"{build.__name__} at {x0} gives {got}, but it is {true}")
+    return "160 in example a (naive rule: 0), 0.3311 in example b (naive rule: -0.3919)"
+
+
+def naive_rule_test(mine):
+    points = np.array([0.5, -2.0, -1.0, 1.0])
+    expected = np.array([-0.39187795, 0.06797126, 0.08063900, -0.68856203])
+    true = np.array([0.33113167, -0.03334147, 0.21945775, -0.28457428])
+    for x, want, instead in zip(points, expected, true):
+        got = mine(x)
+        require_number(got)
+        also = ("\nthis is the true second derivative; the naive rule is asked for"
+                if abs(got - instead) < 1e-6 else "")
+        require(abs(got - want) < 1e-6, f"at x = {x} it gives {got:.7f}, expected {want:.7f}{also}")
+    got = mine(points)
+    require(np.shape(got) == points.shape,
+            f"for an array of shape {points.shape} it returns one of shape {np.shape(got)}")
+    require(np.allclose(got, expected, atol=1e-6), f"for x = {points.tolist()} it gives {got}")
+    return "four values right: at 0.5 it gives -0.3919, where the second derivative is 0.3311"
+
+
+TINY = {"x": [[1, -1], [0.5, 2], [-1.5, 0.25]], "W": [[1, 0.5, -1], [-1, 2, 0.25]],
+        "b": [0.1, -0.2, 0.3], "V": [[1, -1], [-0.5, 2], [0.75, 0.3]], "c": [0, 0.5],
+        "h": [[0.890903179, 0.154465265, 0.278884822], [0.197816111, 0.982875967, 0.574442517],
+              [0.161108950, 0.389360766, 0.865588077]],
+        "y": [[0.735194864, 0.264805136], [0.090869969, 0.909130031],
+              [0.318283935, 0.681716065]]}
+TINY_GRADIENTS = {          # (rows, labels): the gradients of the mean loss
+    (1, (0,)): {"W": [[-0.0514753, 0.0864627, -0.0239645], [0.0514753, -0.0864627, 0.0239645]],
+                "b": [-0.0514753, 0.0864627, -0.0239645],
+                "V": [[-0.2359157, 0.2359157], [-0.0409032, 0.0409032], [-0.0738501, 0.0738501]],
+                "c": [-0.2648051, 0.2648051]},
+    (1, (1,)): {"W": [[0.1429141, -0.2400517, 0.0665341], [-0.1429141, 0.2400517, -0.0665341]],
+                "b": [0.1429141, -0.2400517, 0.0665341],
+                "V": [[0.6549874, -0.6549874], [0.1135621, -0.1135621], [0.2050347, -0.2050347]],
+                "c": [0.7351949, -0.7351949]},
+    (3, (0, 1, 1)): {"W": [[-0.0553689, 0.1227772, -0.0146541], [0.0435542, -0.0471355, 0.0160410]],
+                     "b": [0.0211327, -0.0355160, 0.0008985],
+                     "V": [[-0.0555539, 0.0555539], [0.0574460, -0.0574460],
+                           [0.0846174, -0.0846174]],
+                     "c": [0.0481163, -0.0481163]},
+}
+
+
+def tiny(*names):
+    """Return new arrays of the network of section 7."""
+    return [np.array(TINY[name], float) for name in names]
+
+
+def forward_test(mine):
+    x, W, b, V, c = tiny("x", "W", "b", "V", "c")
+    for rows in 1, 3:
+        got = mine(x[:rows], W, b, V, c)
+        require_tuple(got, "hy")
+        for name, value in zip("hy", got):
+            require_close(name, value, TINY[name][:rows], f"{rows} row{'s'[:rows - 1]}")
+    try:
+        y = mine(x, W, b, 1000 * V, c)[1]
+    except RuntimeWarning as warning:
+        warning.add_note("for scores of about 1000: subtract the largest of each row first")
+        raise
+    require_close("y", y, [[1, 0], [0, 1], [0, 1]], "scores of about 1000")
+    return "h and y right, for one row and for three, and for scores of about 1000"
+
+
+def backward_test(mine):
+    for (rows, labels), expected in TINY_GRADIENTS.items():
+        x, h, y, V = tiny("x", "h", "y", "V")
+        given = x[:rows], np.array(labels), h[:rows], y[:rows], V
+        before = [array.copy() for array in given]
+        got = mine(*given)
+        require_tuple(got, "WbVc")
+        for name, array, old in zip(["x", "labels", "h", "y", "V"], given, before):
+            require(np.array_equal(array, old), f"it writes into {name}: the caller still needs it")
+        where = f"class {labels[0]}" if rows == 1 else "the batch of three"
+        for name, gradient in reversed([*zip("WbVc", got)]):        # as they are computed
+            if rows == 3 and np.shape(gradient) == np.shape(expected[name]):
+                require(
+                    not np.allclose(gradient, 3 * np.array(expected[name]), atol=1e-6),
+                    f"the gradient of {name} of {where} is 3 times too large: it is that of the "
+                    "sum of the losses, not of their mean")
+            require_close(f"the gradient of {name}", gradient, expected[name], where)
+    return "all four gradients right, for each class alone and for a batch of three"
+
+
+def network_test(mine):
+    for rows, labels, activation, mean in ((1, [0], edf.Sigmoid, 0.3076197),
+                                           (1, [1], edf.Sigmoid, 1.3287611),
+                                           (3, [0, 1, 1], edf.Sigmoid, 0.2620096),
+                                           (3, [0, 1, 1], edf.Tanh, 0.1298938)):
+        edf.clear()
+        x, *weights = tiny("x", "W", "b", "V", "c")
+        W, b, V, c = map(edf.Param, weights)
+        inputs = edf.Input(x[:rows]), edf.Input(labels)
+        node = (mine(*inputs, W, b, V, c) if activation is edf.Sigmoid
+                else mine(*inputs, W, b, V, c, activation))
+        require_return(node, edf.Component)
+        require(not any(isinstance(part, edf.Softmax) for part in edf.components),
+                "SoftmaxCrossEntropy contains the softmax: hand it the scores")
+        edf.forward()
+        where = f"labels {labels} with {activation.__name__}"
+        require_close("the mean loss", node.value.mean(), mean, where)
+        if activation is edf.Sigmoid:
+            edf.backward(node)
+            for name, param in zip("WbVc", (W, b, V, c)):
+                require(param.grad is not None, f"the loss does not depend on {name}")
+                require_close(f"the gradient of {name}", param.grad,
+                              TINY_GRADIENTS[rows, tuple(labels)][name], where)
+    errors = edf.check_gradients(node)
+    return f"losses and gradients right, largest gradient error {max(errors.values()):.1e}"
+
+
+EXERCISES = {
+    "my_second_derivative": Exercise("1.1", 2, second_derivative_test),
+    "my_naive_rule": Exercise("1.2", 2, naive_rule_test, nets.naive_rule),
+    "my_forward": Exercise("2.1", 2, forward_test),
+    "my_backward": Exercise("2.2", 4, backward_test),
+    "my_network": Exercise("2.3", 1, network_test, nets.two_layers),
+}
