@@ -49,11 +49,11 @@ student solutions: .venv/dev
 	$(BIN)/python course/problem_set.py $@ $(SET)
 
 release: .venv-nbgrader/ready
-	$(GRADER)/python course/grade.py release
+	$(GRADER)/python course/grade.py $(if $(SET),--set $(SET)) release
 
 grade: .venv-nbgrader/ready
 	@test -n "$(SUBMISSIONS)" || { echo "usage: make grade SUBMISSIONS=folder"; exit 2; }
-	$(GRADER)/python course/grade.py grade "$(SUBMISSIONS)" $(OPTIONS)
+	$(GRADER)/python course/grade.py $(if $(SET),--set $(SET)) grade "$(SUBMISSIONS)" $(OPTIONS)
 
 bench: .venv-bench/ready
 	$(BENCH)/python benchmarks/run.py $(OPTIONS)

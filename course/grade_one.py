@@ -150,7 +150,10 @@ def rebuild(submitted, names, grading):
 def plain(cell):
     """Return the cell as one that nbgrader does not know."""
     make = {"code": nbformat.v4.new_code_cell, "markdown": nbformat.v4.new_markdown_cell}
-    return make.get(cell["cell_type"], nbformat.v4.new_raw_cell)(cell["source"])
+    made = make.get(cell["cell_type"], nbformat.v4.new_raw_cell)(cell["source"])
+    if cell["cell_type"] == "markdown" and "attachments" in cell:
+        made.attachments = cell["attachments"]          # its pictures
+    return made
 
 
 # Running it.

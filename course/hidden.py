@@ -679,10 +679,6 @@ HIDDEN = {
     "MySoftmax": each(like(edf.Softmax, normal(4, 5)), like(edf.Softmax, normal(3, 3)),
                       like(edf.Softmax, 5 * normal(1, 4))),
     "MyLogSoftmax": hidden_log_softmax,
-    "MyCrossEntropy": each(
-        like(edf.CrossEntropy, probabilities(4, 3), inputs=([2, 0, 1, 1],)),
-        like(edf.CrossEntropy, probabilities(3, 3), inputs=([1, 1, 0],)),
-        like(edf.CrossEntropy, probabilities(1, 6), inputs=([5],))),
     "MySoftmaxCrossEntropy": each(
         like(edf.SoftmaxCrossEntropy, normal(4, 3), inputs=([2, 0, 1, 1],)),
         like(edf.SoftmaxCrossEntropy, 3 * normal(3, 3), inputs=([1, 1, 0],)),

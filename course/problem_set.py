@@ -11,7 +11,8 @@ NAME is ps1, ps2 or theory; without one, all three are meant.  TASK is one of
 A source, course/NAME.py, is a notebook in percent format.  Its header has the
 list of the sections to leave out.  An answer stands between the lines ### BEGIN
 SOLUTION and ### END SOLUTION; a wrong answer that the student is to fix, before
-it, between ### BEGIN ERROR and ### END ERROR.
+it, between ### BEGIN ERROR and ### END ERROR.  A picture of pictures.py
+is shown by ![words](picture:NAME).
 """
 
 import base64
@@ -28,6 +29,7 @@ from pathlib import Path
 import nbformat
 from nbclient import NotebookClient
 from nbconvert import HTMLExporter
+from pictures import PICTURES
 
 # nbconvert misses alternative texts of plots; the prose above each says what to see in it.
 logging.getLogger("traitlets").setLevel("ERROR")
@@ -44,6 +46,7 @@ REGION = r"^( *)### BEGIN {0}\n(.*?)^ *### END {0}\n?"
 ANSWER = re.compile(REGION.format("SOLUTION"), re.MULTILINE | re.DOTALL)
 ERROR = re.compile(REGION.format("ERROR"), re.MULTILINE | re.DOTALL)
 HEADING = re.compile(r"## (\d+) ")
+PICTURE = re.compile(r"\(picture:(\w+)\)")
 FOLDED = ("\n\n<details><summary>An answer, to compare yours with</summary>\n\n"
           "{}\n\n</details>")
 
@@ -69,6 +72,10 @@ def read_source(path):
             raise ValueError(f"the solution markers do not match in the cell\n{cell.source}")
         # An exercise that does not compile must not keep the next cells from running.
         cell.metadata = {"tags": ["raises-exception"]} if is_exercise(cell) else {}
+        if names := PICTURE.findall(cell.source):
+            cell.attachments = {f"{name}.svg": {"image/svg+xml": base64.b64encode(
+                PICTURES[name]().encode()).decode()} for name in names}
+            cell.source = PICTURE.sub(r"(attachment:\1.svg)", cell.source)
     return notebook
 
 

@@ -1,7 +1,7 @@
 # ---
 # jupyter:
 #   edf:
-#     leave_out: []     # sections, for example [12, 13]; what is left runs without them
+#     leave_out: []     # sections, for example [3, 4]; what is left runs without them
 #   jupytext:
 #     text_representation:
 #       extension: .py
@@ -15,37 +15,27 @@
 # %% [markdown]
 # # Problem set 2: training deep networks
 #
-# You will build a neural network out of **components**, each of which can compute its value and
-# pass a gradient back, and train it to read handwritten digits. The framework is **EDF**. Its
-# engine, sections 1 to 3 of the file `edf.py`, can be read in an hour.
+# `ps1.ipynb` built the parts. Here they are put to work: what makes a network learn well, and how
+# one finds out. Terms are explained in `ps1.ipynb`, and listed at its end.
 #
 # | | section | you write |
 # |---|---|---|
-# | 0 | Setup and data | |
+# | 0 | Setup | |
 # | 1 | Experiments | a sweep, a choice, a spread |
 # | 2 | Optimisers | momentum, RMSProp, Adam |
 # | 3 | Normalizing a batch: BatchNorm | its gradient, twice |
 # | 4 | Convolution (optional) | a pooling, a convolution |
-
-# %% [markdown]
-# **How to work.** You should know derivatives, the chain rule and NumPy's arrays; backpropagation
-# is explained here. After section 0, every section *runs* alone, from its first cell to its last.
-# To *understand* it, read section 1 first, and look up words at the end of section 0.
 #
-# The outputs that you find are those of a run in which no exercise was done. Some questions ask
-# what you expect: to think before you look, choose *Edit > Clear Outputs of All Cells*.
+# After section 0, each section runs on its own. Replace `# YOUR CODE HERE` and `raise
+# NotImplementedError()`, run the cell, then the check below it; until a check passes, the notebook
+# goes on with EDF's own component. Where the text asks what you expect, write it down *before* you
+# run the cell.
 
 # %% [markdown]
-# **Exercises.** Replace the lines `# YOUR CODE HERE` and `raise NotImplementedError()`, run the
-# cell, and run the check below it. Under *Hint* is one, if you unfold it. As long as an exercise
-# is not done, the notebook goes on with the component of EDF, so nothing stops you. The last cell
-# shows the state of all exercises.
-
-# %% [markdown]
-# ## 0 Setup and data
+# ## 0 Setup
 
 # %%
-from problem_sets import check, score_sheet     # first: it asks NumPy for one thread
+from problem_sets import check, score_sheet     # before NumPy: see problem_sets/__init__.py
 
 import inspect
 import time
@@ -60,68 +50,9 @@ from problem_sets.nets import Net, error_rate, held_out, mlp, train
 
 plt.rcParams.update({"axes.spines.top": False, "axes.spines.right": False, "axes.grid": True,
                      "grid.alpha": 0.3, "figure.constrained_layout.use": True, "figure.dpi": 90})
-
-# %% [markdown]
-# ### The checks
-#
-# `check("MyReLU")` builds what you have called `MyReLU` on small arrays and compares its value
-# with known numbers, and its gradient with **central differences**: if an entry of $x$ moves by a
-# small $\pm h$, the loss has to move by $\pm h$ times the gradient. This loss is the sum of all
-# values, each times a random number; these numbers are the `dy` that your formula gets. So no
-# check contains an answer, and none proves yours right: it says "public checks passed".
-
-# %% [markdown]
-# Otherwise it says in one line what differs, and where: `MyReLU[1].dx` is the method `dx` of the
-# component with number 1, counted from 0, in the check's graph. A check leaves the graph empty:
-# to go on with one of yours, run the cell again that builds it.
-
-# %% [markdown]
-# ### The data
-#
-# MNIST: 70,000 handwritten digits of 28 x 28 pixels, 60,000 to learn from and 10,000 to be tested
-# on. The loader looks for the files in the folder named by the environment variable `MNIST_DIR`,
-# then in your cache, then downloads them. Where none of that works it says so and hands out 1,797
-# digits that come with EDF: everything runs, but the figures named in the text are those of
-# MNIST.
-#
-# *Look for:* how different two digits of the same class can be, and how alike two of different
-# classes (4 and 9, 3 and 5).
-
-# %%
 data = load()
 print("data:", data.name)
 print("training:", data.train_images.shape, "testing:", data.test_images.shape)
-print("images per class:", np.bincount(data.train_labels))
-print("mean pixel:", data.train_images.mean().round(5))
-
-# %%
-fig, axes = plt.subplots(4, 10, figsize=(9, 3.8))
-for digit, column in enumerate(axes.T):
-    for image, ax in zip(data.train_images[data.train_labels == digit], column):
-        ax.imshow(image, cmap="gray_r")
-        ax.axis("off")
-plt.show()
-
-# %% [markdown]
-# ### Words and letters, to look up
-#
-# | | |
-# |---|---|
-# | component | a node of the graph: a function of earlier ones |
-# | `Input`, `Param` | components that hold data, and what is learned |
-# | `value` | what `edf.forward()` computes for a component |
-# | `grad`, $x^\nabla$ | the gradient of the loss by $x$, from `edf.backward(loss)` |
-# | `f`, `dx` | of a component: its formula, and that for the gradient of its input `x` |
-# | `dy` | what `dx` gets: $y^\nabla$, the gradient from **upstream**, in the shape of $y$ |
-# | `self.value` | inside `dx`: the $y$ that `f` has computed |
-# | `edf.clear()` | empties the graph |
-# | `edf.seed`, `edf.dtype` | where random numbers start, and the kind of number in use |
-# | `Affine`, scores | $xw + b$ for each row of a batch; the last one scores each class |
-# | `SoftmaxCrossEntropy` | the loss: $-\log$ of the probability of the right class |
-# | `Net` | a tuple of four components: `x`, `labels`, `scores`, `loss` |
-# | one-hot | a row with 1 at the right class, and 0 elsewhere |
-# | $[i = j]$ | 1 if $i = j$, else 0 |
-# | B, D, H, K | rows of a batch; numbers of each that go in; hidden units; classes |
 
 # %% [markdown]
 # ## 1 Experiments
@@ -285,8 +216,14 @@ for runs in 1, 2, 3, 5:
 # \sqrt{S}$, the difference of two such means $d\sqrt{2 / S}$. Chance exceeds twice that in about
 # one case of twenty, which gives the lines above: a gain of 0.3 points in a single run each says
 # nothing. More seeds make the seeds matter less, but not the images: an error $e$ measured on $n$
-# images is itself uncertain by about $\sqrt{e (1 - e) / n}$. *Look for:* the two bands. They are
-# about equally wide on MNIST, but the lower one hits all settings alike, as they share the images.
+# images is itself uncertain by about $\sqrt{e (1 - e) / n}$. Which of the two bands below hits all
+# settings alike?
+#
+# <details><summary>What comes out</summary>
+#
+# The lower one, as all settings share the images. The two are about equally wide on MNIST.
+#
+# </details>
 
 # %%
 images = np.sqrt(mean * (1 - mean) / len(part.test_labels))
@@ -305,8 +242,8 @@ plt.show()
 # ### Learning rate
 #
 # *Expect:* too small a rate and three epochs are not enough; too large, and steps overshoot. The
-# slope of a sigmoid is at most 1/4, which makes its gradients smaller, so it should bear larger
-# rates. (Some twenty seconds.)
+# slope of a sigmoid is at most 1/4, which makes its gradients smaller, so it should tolerate
+# larger rates. (Some twenty seconds.)
 
 # %%
 start = time.time()
@@ -324,8 +261,7 @@ for activation in Sigmoid, ReLU:
 # point less than the sigmoid's best: more than three runs each ask for. At 5 it is **dead**: the
 # first steps are so long that soon (nearly) all 64 units are negative for every image. There the
 # gradient of a ReLU is 0, so their weights never change again; only the biases of the last layer
-# do. *Look for:* the valleys, which lie at different rates, and the runs (dots) of ReLU at 1, which
-# are far apart: a rate at the edge.
+# do. Dots are runs: at which rate are they far apart, and what does that say of the rate?
 
 # %%
 def plot_errors(ax, values, errors, label, color):
@@ -372,7 +308,7 @@ for activation, lr in (Sigmoid, 1), (ReLU, 0.1):
 # ReLU works at every depth, but gains little by it. (These are single runs: see the yardstick.)
 # The plot on the right says why. A gradient passes through every layer on its way down, and each
 # sigmoid takes at least three quarters of it away: it **vanishes**. ReLU passes it on undiminished
-# where a unit is active. *Look for:* the powers of ten between layer 6 and layer 2. (The first
+# where a unit is active. How many powers of ten lie between layer 6 and layer 2? (The first
 # layer has 784 inputs instead of 64, so its gradient is larger than the line through the others
 # lets one expect.)
 
@@ -448,12 +384,56 @@ for units, rate in (4, 0.5), (64, 0.5), (64, 5):
               f"dead units {(hidden <= 0).all(axis=0).sum():2}  ({data.name})")
 
 # %% [markdown]
-# *Look for:* how far apart the runs of width 4 and 16 are, and how close those of 64 and 256.
+# For which widths would you want more than two runs?
 
 # %%
 fig, ax = plt.subplots(figsize=(6, 3.2))
 plot_errors(ax, widths, by_width, "ReLU", "C1")
 ax.set(xlabel="hidden units", title="Width, one hidden layer, 3 epochs")
+plt.show()
+
+# %% [markdown]
+# ### Mini-batches
+#
+# The loss of the training set is a mean over all its $N$ images, and so is its gradient. The mean
+# over a batch of $B$ images estimates it, at $B / N$ of the cost:
+#
+# $$g_B = \frac{1}{B} \sum_{i \in \text{batch}} \frac{\partial \ell_i}{\partial w},\qquad
+# \mathrm{E}\,g_B = \frac{1}{N} \sum_{i = 1}^{N} \frac{\partial \ell_i}{\partial w},\qquad
+# |g_B - \mathrm{E}\,g_B| \sim \frac{1}{\sqrt{B}}$$
+#
+# (E is the mean over all batches that could be drawn.) Four times the images halve the error of
+# the estimate, but cost four times as much. Therefore
+# many rough steps get further than a few exact ones. *Expect:*
+# how far from the mean is the gradient of a single image, beside the size of the mean?
+
+# %%
+def weight_gradient(net, images, labels):
+    """Return the gradient of the mean loss with respect to the first weights."""
+    net.x.value, net.labels.value = images.reshape(-1, images[0].size), labels
+    edf.forward()
+    edf.backward(net.loss)
+    return edf.params[0].grad
+
+
+pixels = data.train_images[0].size
+net = mlp([pixels, 64, 10], Sigmoid)
+whole = weight_gradient(net, data.train_images, data.train_labels)
+sizes = np.array([1, 4, 16, 64, 256, 1024])
+distances = np.zeros((6, 20))                                   # 20 batches of each size
+for (i, j), _ in np.ndenumerate(distances):
+    rows = edf.rng.choice(len(data.train_labels), sizes[i])
+    estimate = weight_gradient(net, data.train_images[rows], data.train_labels[rows])
+    distances[i, j] = np.linalg.norm(estimate - whole) / np.linalg.norm(whole)
+fig, ax = plt.subplots(figsize=(6, 3))
+ax.plot(sizes, distances, "o", color="C0", alpha=0.3, label=["a batch"] + [None] * 19)
+ax.plot(sizes, distances[0].mean() / np.sqrt(sizes), "k--", label=r"falls like $1 / \sqrt{B}$")
+ax.set(xscale="log", yscale="log", xlabel="batch size B", ylabel="distance / size of the mean")
+ax.set(title="Gradients of batches around that of all images")
+ax.set_xticks(sizes, [str(size) for size in sizes])
+ax.set_yticks([0.125, 0.25, 0.5, 1, 2, 4, 8], ["1/8", "1/4", "1/2", "1", "2", "4", "8"])
+ax.minorticks_off()
+ax.legend()
 plt.show()
 
 # %% [markdown]
@@ -477,7 +457,7 @@ print(f"  size 64, four epochs: {longer:.2%}   {time.time() - start:.1f} s")
 # On MNIST the error grows with the batch, from about 3.4 % to about 10.5 %. But smaller batches do
 # not have better gradients: they take more steps. Batches of 64 take as many in *four* epochs as
 # batches of 16 take in one, and then their error is about the same. So this experiment compares
-# numbers of steps, not gradients. *Look for:* the square lies close to the curve.
+# numbers of steps, not gradients. Where, then, should the square lie?
 
 # %%
 fig, ax = plt.subplots(figsize=(6, 3.2))
@@ -614,7 +594,8 @@ RMSProp = check("MyRMSProp")
 # %% [markdown]
 # ### Adam
 #
-# Adam joins both, with a running mean of the gradients as numerator:
+# [Adam](https://arxiv.org/abs/1412.6980) joins both, with a running mean of the gradients as
+# numerator:
 #
 # $$m \leftarrow \beta_1 m + (1 - \beta_1)\,g,\qquad v \leftarrow \beta_2 v + (1 - \beta_2)\,g^2$$
 #
@@ -667,9 +648,14 @@ Adam = check("MyAdam")
 # %% [markdown]
 # ### First steps
 #
-# *Look for:* the first move of SGD and momentum is $\eta\,g$; that of RMSProp is $10\,\eta$, and
-# that of Adam $\eta$, over six orders of magnitude of $g$. (Where $g$ is small, $\epsilon$ shows in
-# the last digit.)
+# How long is the first move of each, for gradients of 0.001, 1 and 1000?
+#
+# <details><summary>What comes out</summary>
+#
+# That of SGD and momentum is $\eta\,g$; that of RMSProp is $10\,\eta$, and that of Adam $\eta$,
+# whatever $g$ is. (Where $g$ is small, $\epsilon$ shows in the last digit.)
+#
+# </details>
 
 # %%
 print("lr = 0.01", *(f"{name:>10}" for name in ("SGD", "momentum", "RMSProp", "Adam")))
@@ -683,10 +669,17 @@ for g in 0.001, 1.0, 1000.0:
 # ### The ravine
 #
 # Each optimiser starts at the cross and makes 40 steps, at a rate that suits it. The lines are
-# those of equal loss, the dot is the minimum. *Look for:* SGD leaps from wall to wall and creeps
-# along the floor. Momentum (here 0.7) covers the floor sooner, and overshoots. RMSProp and Adam
-# begin with moves of the same length in both directions, as if walls and floor were equally steep
-# (the scale of $w_1$ is the larger one).
+# those of equal loss, the dot is the minimum. Momentum is 0.7 here. Which of the four will leap
+# from wall to wall, which will overshoot, and which will set out as if walls and floor were equally
+# steep? ([Why Momentum Really Works](https://distill.pub/2017/momentum/) lets you play with it.)
+#
+# <details><summary>What comes out</summary>
+#
+# SGD leaps, and creeps along the floor. Momentum covers the floor sooner, and overshoots. RMSProp
+# and Adam begin with moves of the same length in both directions (the scale of $w_1$ is the larger
+# one).
+#
+# </details>
 
 # %%
 def walk(optimiser, steps=40):
@@ -756,9 +749,16 @@ for name, optimiser in runs.items():
           f"  {time.time() - start:.1f} s")
 
 # %% [markdown]
-# *Look for:* at the common rate, RMSProp and Adam win by far, and momentum, whose steps are up to
-# ten times those of SGD, comes next. But the curve of SGD at 0.1 lies among those of the winners:
-# on MNIST all three have about 97 % right. Each curve shows means over fortieths of the run.
+# Each curve shows means over fortieths of the run. Which win at the common rate, and where does the
+# curve of SGD at 0.1 lie?
+#
+# <details><summary>What comes out</summary>
+#
+# RMSProp and Adam win by far, and momentum, whose steps are up to ten times those of SGD, comes
+# next. But the curve of SGD at 0.1 lies among those of the winners: on MNIST all three have about
+# 97 % right.
+#
+# </details>
 
 # %%
 fig, ax = plt.subplots(figsize=(7, 3.2))
@@ -789,7 +789,7 @@ plt.show()
 # %% [markdown]
 # ## 3 Normalizing a batch: BatchNorm
 #
-# The values inside a network should be neither tiny nor huge. BatchNorm makes sure of it: it
+# The values inside a network should be neither tiny nor huge. BatchNorm sees to it. It
 # standardizes each feature, a column of $x$ (B, D), over the rows $s$ of the batch, and then lets
 # the network choose its scale $\gamma$ (D,) and its centre $\beta$ (D,):
 #
@@ -800,8 +800,11 @@ plt.show()
 # The variance $v$ (D,) divides by B, not by B - 1. The small $\epsilon$, inside the root,
 # prevents a division by 0 where a column is constant.
 #
-# Up to here, each example went through the network as if it were alone. Not so now: $\mu$ and $v$
-# **couple** the rows.
+# ![A column of a batch is standardized with its own mean and deviation](picture:columns)
+#
+# Until now each example went through the network as if alone. Now $\mu$ and $v$ **couple** the
+# rows. ([Paper](https://arxiv.org/abs/1502.03167), and [second
+# thoughts](https://arxiv.org/abs/1805.11604).)
 
 # %% [markdown]
 # **Exercise 3.1: BatchNorm out of components.** Return the component $y$ (B, D) for components
@@ -837,8 +840,13 @@ composed_batchnorm = check("my_composed_batchnorm")
 # ### The gradient by hand
 #
 # Columns do not mix, so look at one of them and leave out $j$; $g_s$ is $y^\nabla_s$. The entry
-# $x_r$ reaches **every** $z_s$ of its column, through the mean and the variance, and $z_r$
-# directly besides. First those two:
+# $x_r$ reaches **every** $z_s$ of its column, through the mean and the variance, and $z_r$ directly
+# besides: three paths. Find $\partial z_s / \partial x_r$ on paper, add up over $s$, and simplify
+# until only means over the batch are left.
+#
+# <details><summary>The derivation</summary>
+#
+# First the mean and the variance:
 #
 # $$\frac{\partial\mu}{\partial x_r} = \frac1B,\qquad
 # \frac{\partial v}{\partial x_r} = \frac1B\sum_s 2\,(x_s - \mu)\Bigl([s = r] - \frac1B\Bigr)
@@ -849,8 +857,7 @@ composed_batchnorm = check("my_composed_batchnorm")
 #
 # $$\frac{\partial\sigma}{\partial x_r} = \frac1{2\sigma}\,\frac{\partial v}{\partial x_r}
 # = \frac{x_r - \mu}{B\,\sigma} = \frac{z_r}B$$
-
-# %% [markdown]
+#
 # With the quotient rule, $z_s = (x_s - \mu) / \sigma$ has one term for each of the **three
 # paths**: direct, through the mean, through the variance.
 #
@@ -869,15 +876,17 @@ composed_batchnorm = check("my_composed_batchnorm")
 # terms, and the last form takes $B$. $\gamma$ and $\beta$ are used in every row:
 #
 # $$\gamma^\nabla = \sum_s g_s\,z_s,\qquad \beta^\nabla = \sum_s g_s$$
+#
+# </details>
 
 # %% [markdown]
-# Two tests of the formula. Add a number to a column of $x$, and $y$ stays the same; so the
-# gradient in this direction, the sum of the column of $x^\nabla$, must be 0. It is: $\sum_r (g_r -
-# \overline g) = 0$ and $\sum_r z_r = 0$. And stretch a column about its mean: but for $\epsilon$,
-# $y$ stays the same again, so $\sum_r (x_r - \mu)\,x^\nabla_r$ is nearly 0.
+# Two tests of the formula. Add a number to a column of $x$, and $y$ stays the same; so the gradient
+# in this direction, the sum of the column of $x^\nabla$, must be 0. And stretch a column about its
+# mean: but for $\epsilon$, $y$ stays the same again, so $\sum_r (x_r - \mu)\,x^\nabla_r$ is nearly
+# 0.
 
 # %% [markdown]
-# **After training** an answer must not depend on the company of an image. So $f$ also gathers
+# **After training** an answer must not depend on the rest of the batch. So $f$ also gathers
 # running averages of mean and variance (here with B - 1, which is right on average for what other
 # batches will have), and uses those within `with edf.evaluating():`, where `edf.training` is
 # false. Your gradient is for training only.
@@ -889,8 +898,8 @@ composed_batchnorm = check("my_composed_batchnorm")
 #
 # <details><summary>Hint</summary>
 #
-# Both bars are means over axis 0, and arrays (D,) broadcast over the rows. Multiply `dy` by
-# `gamma` first: that is the gradient with respect to $z$.
+# Multiply `dy` by `gamma` first: that is the gradient with respect to $z$. The means are over axis
+# 0, and arrays (D,) broadcast over the rows.
 #
 # </details>
 
@@ -933,9 +942,8 @@ BatchNorm = check("MyBatchNorm")
 # %% [markdown]
 # ### The same function, twice
 #
-# *Look for:* the values and all gradients of both differ by rounding only. What the formula buys
-# is time, and memory: one component in place of nine or so, each of which keeps a value and a
-# gradient. (As long as one of both exercises is not done, EDF's component stands in for it.)
+# Will their values and gradients differ? What does the formula buy, if not accuracy? (As long as
+# one of both exercises is not done, EDF's component stands in for it.)
 
 # %%
 def measure(build):
@@ -965,11 +973,17 @@ for name, difference in zip(("y", "x.grad", "gamma.grad", "beta.grad"), differen
     print(f"largest difference in {name:10}  {difference:.0e}")
 
 # %% [markdown]
-# ### The company of a row
+# ### The rest of the batch
 #
-# *Look for:* one number, 1.0, in two batches. In training it gives two results with two
-# gradients, although only its neighbour has changed: the rows are coupled. In evaluation, with
-# the running averages of 100 batches, it gives one result, whatever its company.
+# One number, 1.0, stands in two batches of which only another row differs. Will it give the same
+# result in both, in training? And in evaluation, with the running averages of 100 batches?
+#
+# <details><summary>What comes out</summary>
+#
+# In training two results with two gradients: the rows are coupled. In evaluation one, whatever else
+# is in the batch.
+#
+# </details>
 
 # %%
 edf.clear()
@@ -1034,10 +1048,16 @@ for name, norm in ("without", None), ("with BatchNorm", BatchNorm):
     print(f"  loss of the last test: {net.loss.value.mean():.4f}, and ln 10 = {np.log(10):.4f}")
 
 # %% [markdown]
-# *Look for:* left, on MNIST, 88.7 % error without (one class for all images) and less than 4 %
-# with BatchNorm. Right, why: before training, every layer makes the differences between images
-# about a thousand times smaller, and BatchNorm makes up for most of that. (Not for all: these
-# variances are smaller than $\epsilon$.)
+# Left, what came of it; right, how much the values of each layer differ between images, before
+# training. By what factor does a layer shrink the differences without BatchNorm?
+#
+# <details><summary>What comes out</summary>
+#
+# On MNIST, 88.7 % error without (one class for all images) and less than 4 % with BatchNorm. Every
+# layer makes the differences between images about a thousand times smaller, and BatchNorm makes up
+# for most of that. (Not for all: these variances are smaller than $\epsilon$.)
+#
+# </details>
 
 # %%
 fig, (left, right) = plt.subplots(1, 2, figsize=(9, 3))
@@ -1079,16 +1099,20 @@ plt.show()
 # %% [markdown]
 # ## 4 Convolution (optional)
 #
-# `Affine` does not know which pixels are neighbours. A **convolution** does: it looks at small
-# **windows** of the image, $k \times k$ pixels each, and weighs the pixels of all windows with the
-# same few numbers, the *kernel*. Windows start `stride` $s$ pixels apart, after `padding` $p$
-# empty pixels were put around the image. In height H a window can start at $0, s, 2s, \dots$, at
-# most at $H + 2p - k$, so that there are
+# `Affine` does not know which pixels are neighbours. A **convolution** does: it looks at
+# **windows** of $k \times k$ pixels, and weighs the pixels of all windows with the same few
+# numbers, the *kernel*. Windows start `stride` $s$ pixels apart, after `padding` $p$ empty pixels
+# were put around the image. In height H a window can start at $0, s, 2s, \dots$, at most at $H + 2p
+# - k$, so that there are
 #
 # $$H' = \Bigl\lfloor\frac{H + 2p - k}s\Bigr\rfloor + 1$$
 #
-# of them; in width, W' likewise. Images are arrays (B, C, H, W), with C
-# channels: 1 for grey, 3 for colours, and further inside as many as the layer before has kernels.
+# of them; in width, W' likewise. ([A guide](https://arxiv.org/abs/1603.07285) with many pictures.)
+#
+# ![A window of an image, the kernel, and the sums of all windows](picture:window)
+#
+# Images are arrays (B, C, H, W), with C channels: 1 for grey, 3 for colours, and further inside as
+# many as the layer before has kernels.
 
 # %%
 edf.clear()
@@ -1097,25 +1121,26 @@ edf.dtype = np.float64
 
 print(" H  k  s  p  H'")
 for h, k, s, p in (28, 5, 1, 0), (28, 3, 1, 1), (28, 5, 2, 2), (24, 2, 2, 0), (6, 3, 1, 0):
-    cut = edf.windows(np.zeros((1, 1, h, h)), (k, k), s, p)     # (1, 1, k k, H', W')
-    print(f"{h:2} {k:2} {s:2} {p:2}  {cut.shape[3]:2}")
+    first = edf.pixels(edf.pad(np.zeros((1, 1, h, h)), p), (k, k), s)[0]    # (1, 1, H', W')
+    print(f"{h:2} {k:2} {s:2} {p:2}  {first.shape[2]:2}")
 
 # %% [markdown]
 # ### Windows overlap, so gradients add
 #
 # Where the stride is less than $k$, a pixel lies in several windows. Each of them uses it, so its
-# gradient is a **sum** over windows. *Look for:* in how many windows each pixel lies.
+# gradient is a **sum** over windows. In how many windows does a pixel lie, in the three cases
+# below?
 #
-# No loop over windows is needed. `edf.places(x, (k, k), stride)` is a list of $k^2$ keys, one for
-# each place in a window: `x[key]` (B, C, H', W') is the pixel at that place, in **all** windows at
-# once.
+# No loop over windows is needed. `edf.pixels(x, (k, k), stride)` is a list of $k^2$ arrays (B, C,
+# H', W'): the first pixel of **all** windows, the second, and so on. They are views: what is added
+# to one of them is added to `x`.
 
 # %%
 fig, axes = plt.subplots(1, 3, figsize=(8, 2.6))
 for ax, (k, stride) in zip(axes, [(2, 2), (3, 1), (3, 2)]):
     count = np.zeros((1, 1, 7, 7), int)
-    for key in edf.places(count, (k, k), stride):
-        count[key] += 1
+    for pixel in edf.pixels(count, (k, k), stride):
+        pixel += 1
     ax.imshow(count[0, 0], cmap="Blues", vmin=0, vmax=12)
     for (row, column), number in np.ndenumerate(count[0, 0]):
         ax.text(column, row, number, ha="center", va="center", fontsize=9)
@@ -1126,12 +1151,9 @@ plt.show()
 # %% [markdown]
 # ### Pooling
 #
-# Max-pooling keeps the largest pixel of each window, channel by channel. With $X_{tu}$ for the
-# pixel at place $t$ of window $u$,
-#
-# $$y_u = \max_t X_{tu},\qquad
-# \frac{\partial y_u}{\partial X_{tu}} = [X_{tu} = y_u],\qquad
-# x^\nabla_i = \sum_{t,u\,:\,X_{tu}\text{ is }x_i} y^\nabla_u\,[X_{tu} = y_u]$$
+# Max-pooling keeps the largest pixel of each window, channel by channel: $y_u = \max_t X_{tu}$,
+# with $X_{tu}$ for the pixel at place $t$ of window $u$. Which pixels does $y_u$ depend on, and
+# what does a pixel collect that is the largest of two windows?
 #
 # **Exercise 4.1: the gradient of max-pooling.** Return it, of the shape of `x` (B, C, H, W);
 # `dy` is (B, C, H', W'). Windows may overlap, for a `stride` smaller than `size`. (If several
@@ -1139,21 +1161,22 @@ plt.show()
 #
 # <details><summary>Hint</summary>
 #
-# Start from zeros like `x`, and go through the same keys as `f`. For each, `self.value` tells
-# which of the pixels `x[key]` are the largest of their windows.
+# Start from zeros like `x`, and go through the `edf.pixels` of `x` and those of the zeros together.
+# `self.value` tells which of the pixels are the largest of their windows.
 #
 # </details>
 
 # %%
 class MyMaxPool2d(edf.Component):
     def f(self, x, size, stride=None):          # without a stride, windows touch
-        return np.max([x[key] for key in edf.places(x, (size, size), stride)], axis=0)
+        return np.max(edf.pixels(x, (size, size), stride or size), axis=0)
 
     def dx(self, dy, x, size, stride):
         ### BEGIN SOLUTION
         collected = np.zeros_like(x)
-        for key in edf.places(x, (size, size), stride):
-            collected[key] += dy * (x[key] == self.value)       # (B, C, H', W')
+        places = edf.pixels(collected, (size, size), stride or size)
+        for pixel, place in zip(edf.pixels(x, (size, size), stride or size), places):
+            place += dy * (pixel == self.value)                 # (B, C, H', W')
         return collected
         ### END SOLUTION
 
@@ -1170,9 +1193,14 @@ MaxPool2d = check("MyMaxPool2d")
 # matrix product for each image, and its gradients follow as for `Affine`:
 #
 # $$y_{nou} = \sum_q w_{oq}\,c_{nqu} + b_o$$
+#
+# <details><summary>The gradients</summary>
+#
 # $$w^\nabla_{oq} = \sum_n\sum_u y^\nabla_{nou}\,c_{nqu},\qquad
 # c^\nabla_{nqu} = \sum_o w_{oq}\,y^\nabla_{nou},\qquad
 # b^\nabla_o = \sum_n\sum_u y^\nabla_{nou}$$
+#
+# </details>
 #
 # Lastly, $x^\nabla$ adds up $c^\nabla$: each entry at the pixel it was copied from, as in 4.1.
 
@@ -1192,18 +1220,18 @@ MaxPool2d = check("MyMaxPool2d")
 # %%
 class MyConv2d(edf.Component):
     def f(self, x, w, b, stride=1, padding=0):
-        cut = edf.windows(x, w.shape[2:], stride, padding)              # (B, C, k k, H', W')
-        self.cut = cut.reshape(len(x), w[0].size, -1)                   # (B, Q, U)
+        pixels = edf.pixels(edf.pad(x, padding), w.shape[2:], stride)   # k k of (B, C, H', W')
+        self.cut = np.stack(pixels, axis=2).reshape(len(x), w[0].size, -1)      # (B, Q, U)
         ### BEGIN SOLUTION
         kernels = w.reshape(len(w), -1)                                 # (O, Q)
         y = kernels @ self.cut + b[:, None]                             # (B, O, U) + (O, 1)
         ### END SOLUTION
-        return y.reshape(len(x), len(w), *cut.shape[3:])                # (B, O, H', W')
+        return y.reshape(len(x), len(w), *pixels[0].shape[2:])          # (B, O, H', W')
 
     def dx(self, dy, x, w, b, stride, padding):
         cut = w.reshape(len(w), -1).T @ dy.reshape(len(x), len(w), -1)  # (B, Q, U)
-        cut = cut.reshape(*x.shape[:2], -1, *dy.shape[2:])              # (B, C, k k, H', W')
-        return edf.add_windows(cut, x, w.shape[2:], stride, padding)
+        parts = cut.reshape(*x.shape[:2], -1, *dy.shape[2:])            # (B, C, k k, H', W')
+        return edf.spread(np.moveaxis(parts, 2, 0), x, w.shape[2:], stride, padding)
 
     def dw(self, dy, x, w, b, stride, padding):
         ### BEGIN SOLUTION
@@ -1266,10 +1294,9 @@ print(f"{1 - wrong / len(data.test_images):.2%} of the test images right, on {da
       f"one epoch  {time.time() - start:.1f} s")
 
 # %% [markdown]
-# *Look for:* above, the eight kernels (red is positive, blue negative). Below, what they see in
-# the image at the left, after ReLU: each answers where its pattern occurs, some to strokes of one
-# direction only. Nobody has designed these patterns: they were learned, together with the layer
-# that uses them.
+# Above, the eight kernels (red is positive, blue negative); below, what they see in the image at
+# the left, after ReLU. Can you tell which kernel answers to strokes of one direction? Nobody has
+# designed these patterns: they were learned, together with the layer that uses them.
 
 # %%
 error_rate(net, data.test_images[:1], data.test_labels[:1])

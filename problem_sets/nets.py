@@ -1,4 +1,4 @@
-"""What problem set 1 takes for granted: networks to build, train and judge, and pictures.
+"""What the notebooks take for granted: networks to build, train and judge, and pictures.
 
 The functions that are exercises too are what the notebook goes on with until the
 exercise is done; all of them are here so that every section runs alone.
@@ -13,7 +13,7 @@ import numpy as np
 import edf
 from edf_tools.view import View
 
-# Sections 1 to 3: gradients.
+# Gradients.
 
 def shares(component, dy):
     """Return pairs: an input of the component, and its share of the gradient.
@@ -80,7 +80,7 @@ def gradient_error(component, x, numeric_gradient=None):
     return max(errors.values())
 
 
-# Sections 7 and 8: small networks.
+# Small networks.
 
 def two_layers(x, labels, W, b, V, c, activation=edf.Sigmoid):
     """Build a network with one hidden layer on these components; return its loss."""
@@ -108,7 +108,7 @@ def fit(net, x, labels, optimiser, epochs, size=128):
     return losses
 
 
-# Sections 9 to 16: perceptrons on images.
+# Perceptrons on images.
 
 Net = namedtuple("Net", "x labels scores loss")
 

@@ -90,24 +90,6 @@ def require_number(got):
             f"it returned {np.asarray(got).tolist()}, expected one number")
 
 
-def slope_test(mine):
-    def cube(x):
-        return x ** 3
-
-    def example(x):
-        return np.exp(np.tanh(x) / (1 + np.exp(-x)))
-
-    # Large steps, so that the truncation error shows which difference was taken.
-    for function, x, h, want, words in (
-            (cube, 1.0, 0.5, 3.25, "x^3"), (cube, 2.0, 0.1, 12.01, "x^3"),
-            (example, 0.5, 1e-4, 0.79748170, "exp(sigmoid(x) tanh(x))")):
-        got = mine(function, x, h)
-        require_number(got)
-        require(abs(got - want) < 1e-7, f"the central difference of {words} at {x} "
-                                        f"with h = {h} is {want}, but it gives {got:.9g}")
-    return "three differences right, of x^3 and of the loss of section 1"
-
-
 def numeric_gradient_test(mine):
     weights = np.array([[1.0, -2.0, 3.0], [0.5, 4.0, -1.0]])
     x = np.array([[0.3, -1.0, 2.0], [1.5, 0.1, -0.7]])
@@ -303,18 +285,6 @@ def unbroadcast_test(mine):
     return f"{len(cases)} sums right, from () to (1, 3, 4)"
 
 
-def normalize_test(component):
-    node = component(edf.Param([[1.0, 2.0, 5.0], [0.5, 0.5, 3.0]]))
-    require_return(node, edf.Component)
-    edf.forward()
-    edf.backward(node)
-    largest = abs(node.x.grad).max()
-    require(largest < 1e-12, "dy is the same in all entries, so the gradient must be 0 (each row "
-                             f"of y adds up to 1 whatever x is), but it is up to {largest:.3g}")
-    said = value_and_gradient(node, [[0.125, 0.25, 0.625], [0.125, 0.125, 0.75]])
-    return "0 where dy is constant, " + said
-
-
 def select_test(component):
     for x, index, y in (([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]], [2, 0], [3.0, 4.0]),
                         ([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]], [1, 1, 0], [2.0, 4.0, 5.0]),
@@ -328,46 +298,7 @@ def select_test(component):
     return said + ", a batch of one row too"
 
 
-def row_sum_test(component):
-    for x, y in (([[1.0, 2.0, 4.0], [0.5, -3.0, 1.5]], [7.0, -1.0]),
-                 ([[1.0, 2.0], [-4.0, 8.0], [0.5, -2.0]], [3.0, 4.0, -1.5]),
-                 ([[1.0, 2.0]], [3.0])):
-        edf.clear()
-        said = component_test(x, y)(component)
-    return said
-
-
 SCORES = [[1.0, 2.0, 3.0], [2.0, 1.0, 0.0], [1000.0, 0.0, -1000.0], [0.5, 0.5, 2.0]]
-
-
-def require_close(name, got, expected, where):
-    """Refuse an array of another shape, or with other numbers."""
-    require(np.shape(got) == np.shape(expected),
-            f"{name} of {where} has shape {np.shape(got)}, expected {np.shape(expected)}")
-    require(np.allclose(got, expected, rtol=1e-5, atol=1e-6),
-            f"{name} of {where} is {np.round(got, 7).tolist()}, expected {expected}")
-
-
-def require_tuple(got, names):
-    """Refuse a result that is not a tuple (or a list) of so many arrays."""
-    require_return(tuple(got) if isinstance(got, list) else got, tuple)
-    require(len(got) == len(names),
-            f"it returned {len(got)} results, but {len(names)} are asked for: {', '.join(names)}")
-
-
-def baselines_test(mine):
-    for labels, share, entropy in (([0, 0, 1, 0], 0.75, 0.5623351),
-                                   ([2, 0, 1, 2, 2, 1], 0.5, 1.0114043),
-                                   ([3, 1, 1, 3], 0.5, 0.6931472)):
-        try:
-            got = mine(np.array(labels))
-        except RuntimeWarning as warning:
-            warning.add_note(f"for labels {labels}: is there a class with the share 0?")
-            raise
-        require_tuple(got, ["share", "entropy"])
-        for name, value, expected in zip(("the share", "the entropy"), got, (share, entropy)):
-            require_close(name, value, expected, f"labels {labels}")
-    return "share and entropy right, with two classes, with three, and where numbers are left out"
 
 
 class Witness(edf.SGD):
@@ -470,20 +401,6 @@ def error_rate_test(mine):
     return "0, 1 and a half where they should be, on the images it is handed"
 
 
-def suspect_layer_test(layer):
-    x = [[1, 0, 2], [0, 1, -1], [3, 1, 0], [-1, 2, 1]]
-    images, weights = edf.Param(x), edf.Param([[1, 2], [0, -1], [0.5, 1]])
-    node = layer(images, weights, edf.Param([10, 20]))
-    require_return(node, edf.Component)
-    try:
-        edf.forward()
-    except ValueError as error:
-        where = error.__notes__[0].splitlines()[0] if hasattr(error, "__notes__") else error
-        raise AssertionError("images (4, 3), weights (3, 2) and bias (2,) do not fit together: "
-                             f"{where}") from None
-    return value_and_gradient(node, [[12, 24], [9.5, 18], [13, 25], [9.5, 17]])
-
-
 def check_squares(product):
     """Check the gradients of a product of (3, 3) matrices, where all shapes fit."""
     rng = np.random.default_rng(0)
@@ -491,13 +408,6 @@ def check_squares(product):
     require_return(node, edf.Component)
     edf.check_gradients(node)
     edf.clear()
-
-
-def suspect_matmul_test(product):
-    check_squares(product)
-    return value_and_gradient(product(edf.Param([[1, 0, 2], [0, 1, -1], [3, 1, 0], [-1, 2, 1]]),
-                                      edf.Param([[1, 2], [0, -1], [0.5, 1]])),
-                              [[2, 4], [-0.5, -2], [3, 5], [-0.5, -3]])
 
 
 def suspect_similarity_test(similarity):
@@ -562,24 +472,6 @@ def suspect_cross_entropy_test(loss):
                               [1.3862944, 0.6931472, 0.6931472, 2.3025851])
 
 
-def suspect_softmax_test(softmax):
-    o = [[1, 2, 3], [2, 0, 0], [1000, 0, -1000]]
-    node = softmax(edf.Param(o))
-    require_return(node, edf.Component)
-    edf.forward()
-    node.grad = np.array([[1, 0, -2], [0, 3, 1], [1, 2, 3.0]])
-    alone(node, "backward")
-    totals = node.o.grad.sum(axis=1)
-    row = abs(totals).argmax()
-    require(
-        abs(totals[row]) < 1e-12,
-        f"row {row} of what {node.name}.do returns adds up to {totals[row]:.7f}: it must be 0, as "
-        "the same number added to all scores of a row changes nothing")
-    edf.clear()
-    return value_and_gradient(softmax(edf.Param(o)), [
-        [0.0900306, 0.2447285, 0.6652410], [0.7869860, 0.1065070, 0.1065070], [1, 0, 0]])
-
-
 def best_net_test(mine):
     digits = load("digits")
     net = mine(digits.train_images, digits.train_labels)
@@ -597,9 +489,8 @@ EXERCISES = {
     "my_graph": Exercise("1.2", 2, component_test(
         x=[0.0, 0.5, -1.0], y=[0.0, 0.2708402, -0.9913289])),
     "my_gradients": Exercise("1.3", 3, my_gradients_test),
-    "my_slope": Exercise("2.1", 1, slope_test, nets.slope),
-    "my_numeric_gradient": Exercise("2.2", 2, numeric_gradient_test, nets.numeric_gradient),
-    "my_check": Exercise("2.3", 4, checker_test, nets.gradient_error),
+    "my_numeric_gradient": Exercise("2.1", 2, numeric_gradient_test, nets.numeric_gradient),
+    "my_check": Exercise("2.2", 4, checker_test, nets.gradient_error),
     "MyTanh": Exercise("3.1", 1, component_test(
         x=[[-1.0, 0.0, 2.0], [0.5, -2.0, 1.0]],
         y=[[-0.7615942, 0.0, 0.9640276], [0.4621172, -0.9640276, 0.7615942]]), edf.Tanh),
@@ -610,34 +501,23 @@ EXERCISES = {
     "MyDivide": Exercise("4.1", 2, divide_test),
     "MyMatMul": Exercise("4.2", 2, matmul_test),
     "my_unbroadcast": Exercise("4.3", 3, unbroadcast_test),
-    "MyNormalize": Exercise("4.4", 3, normalize_test, edf.Normalize),
-    "MySelect": Exercise("4.5", 2, select_test),
-    "MyRowSum": Exercise("4.6", 1, row_sum_test),
+    "MySelect": Exercise("4.4", 2, select_test),
     "MySoftmax": Exercise("5.1", 3, component_test(
         SCORES, [[0.0900306, 0.2447285, 0.6652410], [0.6652410, 0.2447285, 0.0900306],
                  [1, 0, 0], [0.1542808, 0.1542808, 0.6914385]]), edf.Softmax),
     "MyLogSoftmax": Exercise("5.2", 3, component_test(
         SCORES, [[-2.4076060, -1.4076060, -0.4076060], [-0.4076060, -1.4076060, -2.4076060],
                  [0, -1000, -2000], [-1.8689812, -1.8689812, -0.3689812]]), edf.LogSoftmax),
-    "MyCrossEntropy": Exercise("5.3", 2, component_test(
-        [[0.25, 0.75], [0.5, 0.5], [0.9, 0.1]], [0.2876821, 0.6931472, 2.3025851],
-        [1, 0, 1]), edf.CrossEntropy),
-    "MySoftmaxCrossEntropy": Exercise("5.4", 2, component_test(
+    "MySoftmaxCrossEntropy": Exercise("5.3", 2, component_test(
         SCORES, [0.4076060, 1.4076060, 1000.0, 1.8689812], [2, 1, 1, 0]),
         edf.SoftmaxCrossEntropy),
-    "my_baselines": Exercise("6.1", 1, baselines_test, nets.baselines),
-    "my_training": Exercise("6.2", 3, training_test, nets.fit),
+    "my_training": Exercise("6.1", 3, training_test, nets.fit),
     "MySGD": Exercise("7.1", 1, descent_test, edf.SGD),
     "my_error_rate": Exercise("7.2", 2, error_rate_test, nets.error_rate),
-    "SuspectReLU": Exercise("8.1", 1, component_test(
-        x=[[-2.0, -0.5, 1.5], [0.5, 2.0, -1.0]], y=[[0, 0, 1.5], [0.5, 2.0, 0]])),
-    "suspect_layer": Exercise("8.2", 1, suspect_layer_test),
-    "SuspectMatMul": Exercise("8.3", 1, suspect_matmul_test),
-    "SuspectSimilarity": Exercise("8.4", 1, suspect_similarity_test),
-    "SuspectRepeat": Exercise("8.5", 1, suspect_repeat_test),
-    "SuspectNormalize": Exercise("8.6", 1, suspect_normalize_test),
-    "suspect_jacobian": Exercise("8.7", 1, suspect_jacobian_test),
-    "SuspectCrossEntropy": Exercise("8.8", 1, suspect_cross_entropy_test),
-    "SuspectSoftmax": Exercise("8.9", 1, suspect_softmax_test),
+    "SuspectSimilarity": Exercise("8.1", 1, suspect_similarity_test),
+    "SuspectRepeat": Exercise("8.2", 1, suspect_repeat_test),
+    "SuspectNormalize": Exercise("8.3", 1, suspect_normalize_test),
+    "suspect_jacobian": Exercise("8.4", 1, suspect_jacobian_test),
+    "SuspectCrossEntropy": Exercise("8.5", 1, suspect_cross_entropy_test),
     "my_best_net": Exercise("9.1", 4, best_net_test),
 }

@@ -1,13 +1,127 @@
 """The exercises on paper: EXERCISES, at the end, is the list of those that are checked."""
 
+
 import numpy as np
 
 import edf
+from edf_tools.check import alone
 from problem_sets import nets
-from problem_sets.checks import Exercise, require, require_return
-from problem_sets.ps1 import require_close, require_number, require_tuple
+from problem_sets.checks import (
+    Exercise,
+    component_test,
+    require_return,
+    value_and_gradient,
+)
+from problem_sets.ps1 import check_squares, require_number
 
 # The tests.
+
+def slope_test(mine):
+    def cube(x):
+        return x ** 3
+
+    def example(x):
+        return np.exp(np.tanh(x) / (1 + np.exp(-x)))
+
+    # Large steps, so that the truncation error shows which difference was taken.
+    for function, x, h, want, words in (
+            (cube, 1.0, 0.5, 3.25, "x^3"), (cube, 2.0, 0.1, 12.01, "x^3"),
+            (example, 0.5, 1e-4, 0.79748170, "exp(sigmoid(x) tanh(x))")):
+        got = mine(function, x, h)
+        require_number(got)
+        require(abs(got - want) < 1e-7, f"the central difference of {words} at {x} "
+                                        f"with h = {h} is {want}, but it gives {got:.9g}")
+    return "three differences right, of x^3 and of exp(sigmoid(x) tanh(x))"
+
+
+def normalize_test(component):
+    node = component(edf.Param([[1.0, 2.0, 5.0], [0.5, 0.5, 3.0]]))
+    require_return(node, edf.Component)
+    edf.forward()
+    edf.backward(node)
+    largest = abs(node.x.grad).max()
+    require(largest < 1e-12, "dy is the same in all entries, so the gradient must be 0 (each row "
+                             f"of y adds up to 1 whatever x is), but it is up to {largest:.3g}")
+    said = value_and_gradient(node, [[0.125, 0.25, 0.625], [0.125, 0.125, 0.75]])
+    return "0 where dy is constant, " + said
+
+
+def row_sum_test(component):
+    for x, y in (([[1.0, 2.0, 4.0], [0.5, -3.0, 1.5]], [7.0, -1.0]),
+                 ([[1.0, 2.0], [-4.0, 8.0]], [3.0, 4.0]), ([[1.0, 2.0]], [3.0])):
+        edf.clear()
+        said = component_test(x, y)(component)
+    return said
+
+
+def require_close(name, got, expected, where):
+    """Refuse an array of another shape, or with other numbers."""
+    require(np.shape(got) == np.shape(expected),
+            f"{name} of {where} has shape {np.shape(got)}, expected {np.shape(expected)}")
+    require(np.allclose(got, expected, rtol=1e-5, atol=1e-6),
+            f"{name} of {where} is {np.round(got, 7).tolist()}, expected {expected}")
+
+
+def require_tuple(got, names):
+    """Refuse a result that is not a tuple (or a list) of so many arrays."""
+    require_return(tuple(got) if isinstance(got, list) else got, tuple)
+    require(len(got) == len(names),
+            f"it returned {len(got)} results, but {len(names)} are asked for: {', '.join(names)}")
+
+
+def baselines_test(mine):
+    for labels, share, entropy in (([0, 0, 1, 0], 0.75, 0.5623351),
+                                   ([2, 0, 1, 2, 2, 1], 0.5, 1.0114043),
+                                   ([3, 1, 1, 3], 0.5, 0.6931472)):
+        try:
+            got = mine(np.array(labels))
+        except RuntimeWarning as warning:
+            warning.add_note(f"for labels {labels}: is there a class with the share 0?")
+            raise
+        require_tuple(got, ["share", "entropy"])
+        for name, value, expected in zip(("the share", "the entropy"), got, (share, entropy)):
+            require_close(name, value, expected, f"labels {labels}")
+    return "share and entropy right, with two classes, with three, and where numbers are left out"
+
+
+def suspect_layer_test(layer):
+    x = [[1, 0, 2], [0, 1, -1], [3, 1, 0], [-1, 2, 1]]
+    images, weights = edf.Param(x), edf.Param([[1, 2], [0, -1], [0.5, 1]])
+    node = layer(images, weights, edf.Param([10, 20]))
+    require_return(node, edf.Component)
+    try:
+        edf.forward()
+    except ValueError as error:
+        where = error.__notes__[0].splitlines()[0] if hasattr(error, "__notes__") else error
+        raise AssertionError("images (4, 3), weights (3, 2) and bias (2,) do not fit together: "
+                             f"{where}") from None
+    return value_and_gradient(node, [[12, 24], [9.5, 18], [13, 25], [9.5, 17]])
+
+
+def suspect_matmul_test(product):
+    check_squares(product)
+    return value_and_gradient(product(edf.Param([[1, 0, 2], [0, 1, -1], [3, 1, 0], [-1, 2, 1]]),
+                                      edf.Param([[1, 2], [0, -1], [0.5, 1]])),
+                              [[2, 4], [-0.5, -2], [3, 5], [-0.5, -3]])
+
+
+def suspect_softmax_test(softmax):
+    o = [[1, 2, 3], [2, 0, 0], [1000, 0, -1000]]
+    node = softmax(edf.Param(o))
+    require_return(node, edf.Component)
+    edf.forward()
+    node.grad = np.array([[1, 0, -2], [0, 3, 1], [1, 2, 3.0]])
+    alone(node, "backward")
+    totals = node.o.grad.sum(axis=1)
+    row = abs(totals).argmax()
+    require(
+        abs(totals[row]) < 1e-12,
+        f"row {row} of what {node.name}.do returns adds up to {totals[row]:.7f}: it must be 0, as "
+        "the same number added to all scores of a row changes nothing")
+    edf.clear()
+    return value_and_gradient(softmax(edf.Param(o)), [
+        [0.0900306, 0.2447285, 0.6652410], [0.7869860, 0.1065070, 0.1065070], [1, 0, 0]])
+
 
 def second_derivative_test(mine):
     def example_a(x):
@@ -41,6 +155,7 @@ def naive_rule_test(mine):
     return "four values right: at 0.5 it gives -0.3919, where the second derivative is 0.3311"
 
 
+# The network of section 4: three examples of two classes, three hidden units.
 TINY = {"x": [[1, -1], [0.5, 2], [-1.5, 0.25]], "W": [[1, 0.5, -1], [-1, 2, 0.25]],
         "b": [0.1, -0.2, 0.3], "V": [[1, -1], [-0.5, 2], [0.75, 0.3]], "c": [0, 0.5],
         "h": [[0.890903179, 0.154465265, 0.278884822], [0.197816111, 0.982875967, 0.574442517],
@@ -65,7 +180,7 @@ TINY_GRADIENTS = {          # (rows, labels): the gradients of the mean loss
 
 
 def tiny(*names):
-    """Return new arrays of the network of section 7."""
+    """Return new arrays of the network of section 4."""
     return [np.array(TINY[name], float) for name in names]
 
 
@@ -133,9 +248,18 @@ def network_test(mine):
 
 
 EXERCISES = {
-    "my_second_derivative": Exercise("1.1", 2, second_derivative_test),
-    "my_naive_rule": Exercise("1.2", 2, naive_rule_test, nets.naive_rule),
-    "my_forward": Exercise("2.1", 2, forward_test),
-    "my_backward": Exercise("2.2", 4, backward_test),
-    "my_network": Exercise("2.3", 1, network_test, nets.two_layers),
+    "my_second_derivative": Exercise("1.3", 2, second_derivative_test),
+    "my_naive_rule": Exercise("1.4", 2, naive_rule_test, nets.naive_rule),
+    "my_slope": Exercise("2.1", 1, slope_test, nets.slope),
+    "MyRowSum": Exercise("3.4", 1, row_sum_test),
+    "MyNormalize": Exercise("3.6", 3, normalize_test, edf.Normalize),
+    "my_baselines": Exercise("3.11", 1, baselines_test, nets.baselines),
+    "my_forward": Exercise("4.1", 2, forward_test),
+    "my_backward": Exercise("4.3", 4, backward_test),
+    "my_network": Exercise("4.4", 1, network_test, nets.two_layers),
+    "SuspectReLU": Exercise("5.1", 1, component_test(
+        x=[[-2.0, -0.5, 1.5], [0.5, 2.0, -1.0]], y=[[0, 0, 1.5], [0.5, 2.0, 0]])),
+    "suspect_layer": Exercise("5.2", 1, suspect_layer_test),
+    "SuspectMatMul": Exercise("5.3", 1, suspect_matmul_test),
+    "SuspectSoftmax": Exercise("5.4", 1, suspect_softmax_test),
 }

@@ -45,7 +45,8 @@ def call(*args):
 
 def short_source():
     """Return the true source with section 0, four exercises and one question alone."""
-    head, *cells = re.split(r"^(?=# %%)", tool.SOURCES["ps1"].read_text(encoding="utf-8"), flags=re.M)
+    text = tool.SOURCES["ps1"].read_text(encoding="utf-8")
+    head, *cells = re.split(r"^(?=# %%)", text, flags=re.M)
     first = next(i for i, cell in enumerate(cells) if re.search(r"^# ## 1", cell, re.M))
     chosen = cells[:first]
     for name in NAMES:
@@ -228,7 +229,7 @@ def spoil(submit, victim):
     book = odd.book()
     book.cells[odd.place("MyReLU")].outputs = [{"output_type": "display_data", "data": None}]
     book.cells[odd.place("MyReLU")].source = "\ufeff# \ud83d\n" + odd["MyReLU"].source
-    book.cells[odd.place("question-1-4")].attachments = {"picture.png": None}
+    book.cells[odd.place("question-6-2")].attachments = {"picture.png": None}
     book.cells.append({"cell_type": "markdown", "source": None, "metadata": None})
     yield "odd.ipynb", json.dumps(book).encode("utf-8-sig")
 
@@ -500,18 +501,19 @@ def test_what_is_known_when_the_batch_is_stopped_is_in_the_table(course, release
     assert f"wrote {len(names)} of 4 rows" in said
 
 
-def test_of_the_whole_problem_set_the_answers_get_full_marks_and_the_stubs_none(tmp_path):
-    call("release", "--folder", tmp_path / "release")
-    file = tmp_path / "release" / "ps1" / "ps1.ipynb"
+@pytest.mark.parametrize("set_", tool.NAMES)
+def test_of_a_whole_problem_set_the_answers_get_full_marks_and_the_stubs_none(set_, tmp_path):
+    call("--set", set_, "release", "--folder", tmp_path / "release")
+    file = tmp_path / "release" / set_ / f"{set_}.ipynb"
     notebook = nbformat.read(file, as_version=4)
-    known = answers(notebook, tool.read_source(tool.SOURCES["ps1"]))
+    known = answers(notebook, tool.read_source(tool.SOURCES[set_]))
     for name, done in ("solved", known), ("student", ()):
         Submission(notebook, known).solve(*done).save(tmp_path / "submissions" / f"{name}.ipynb")
-    call("grade", tmp_path / "submissions", "--released", tmp_path / "release",
+    call("--set", set_, "grade", tmp_path / "submissions", "--released", tmp_path / "release",
          "--out", tmp_path / "grades")
     with open(tmp_path / "grades" / "grades.csv", newline="", encoding="utf-8") as file:
         rows = {row["submission"]: row for row in csv.DictReader(file)}
-    out_of = sum(exercise.points for exercise in SETS["ps1"].values())
+    out_of = sum(exercise.points for exercise in SETS[set_].values())
     for name, total in ("solved", out_of), ("student", 0):
         row = rows[name]
         assert (row["total"], row["out of"], row["notes"]) == (str(total), str(out_of), ""), row

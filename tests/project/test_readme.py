@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from mistakes import MISTAKES
 
-from problem_sets import EXERCISES
+from problem_sets import EXERCISES, SETS
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -31,7 +31,7 @@ def test_the_readme_names_files_and_targets_that_exist():
     makefile = (ROOT / "Makefile").read_text()
     text = README + PROMISES + (ROOT / "course" / "README.md").read_text(encoding="utf-8")
     for target in re.findall(r"make ([a-z0-9-]+)", text):
-        assert re.search(rf"^[a-z -]*\b{target}\b[a-z -]*:", makefile, re.M), target
+        assert re.search(rf"^[a-z0-9 -]*\b{target}\b[a-z0-9 -]*:", makefile, re.M), target
     names = re.findall(r"`([\w/]+\.(?:py|ipynb|md|txt))`", text)
     built = {"build/release/ps1/ps1.ipynb", "ada.ipynb", "ben.ipynb", "ada/ps1.ipynb"}
     for name in {*names, "course/errors.png"} - built:
@@ -52,13 +52,36 @@ def test_every_promise_names_its_tests():
 
 def test_the_course_page_counts_exercises_and_points_right():
     page = (ROOT / "course" / "README.md").read_text(encoding="utf-8")
-    rows = re.findall(r"^\| (\d+) [^|]*\| (\d*) ?\| (\d*) ?\|", page, re.M)
-    assert len(rows) == 17
-    for section, count, points in rows:
-        exercises = [exercise for exercise in EXERCISES.values()
+    rows = re.findall(r"^\| (ps1|ps2|theory) \| (\d+) [^|]*\| (\d*) ?\| (\d*) ?\| ([\d.]+)",
+                      page, re.M)
+    counted = {name: 0 for name in SETS}
+    for name, section, count, points, _ in rows:
+        exercises = [exercise for exercise in SETS[name].values()
                      if exercise.number.split(".")[0] == section]
+        counted[name] += len(exercises)
         assert int(count or 0) == len(exercises)
         assert int(points or 0) == sum(exercise.points for exercise in exercises)
+    assert counted == {name: len(exercises) for name, exercises in SETS.items()}
+    hours = sum(float(row[-1]) for row in rows if row[0] == "ps1")
+    assert f"{hours:g} for `ps1`" in page and hours <= 8
+
+
+def test_every_place_that_the_course_page_names_is_in_its_notebook():
+    page = (ROOT / "course" / "README.md").read_text(encoding="utf-8")
+    table = page.partition("### Where the questions")[2].partition("## Leaving")[0]
+    names, places, name = set(SETS), 0, None
+    for row in re.findall(r"^\| .*\| (.*[\d].*) \|$", table, re.M):
+        for word in re.findall(r"[a-z]+\d?|\d+(?:\.\d+)?", row):
+            name = word if word in names else name
+            if word[0].isdigit():
+                source = (ROOT / "course" / f"{name}.py").read_text(encoding="utf-8")
+                title = rf"(## {word} |\*\*(Exercise|Question|Error) {re.escape(word)}[.:])"
+                assert re.search(title, source), (name, word)
+                places += 1
+    assert places > 60
+
+
+def test_the_readme_counts_the_exercises():
     assert f"{len(EXERCISES)} of them" in README
 
 

@@ -1,0 +1,286 @@
+"""The illustrations of the notebooks: PICTURES is {name: a function that returns it as SVG}.
+
+A source shows one with ![what it shows](picture:NAME); problem_set.py puts it into the notebook.
+"""
+
+import numpy as np
+
+BLUE, RED, GREY, PALE = "#1f77b4", "#d62728", "#777", "#e8f0f8"
+
+
+class Drawing:
+    """An SVG picture of so many pixels, to which shapes are added."""
+
+    def __init__(self, width, height):
+        self.parts, self.width, self.height = [], width, height
+
+    def add(self, shape, content=None, **attributes):
+        words = "".join(f' {name.rstrip("_").replace("_", "-")}="{value}"'
+                        for name, value in attributes.items())
+        self.parts.append(f"<{shape}{words}/>" if content is None else
+                          f"<{shape}{words}>{content}</{shape}>")
+
+    def text(self, x, y, words, size=14, color="black", anchor="middle", weight="normal"):
+        words = str(words).replace("&", "&amp;").replace("<", "&lt;")
+        self.add("text", words, x=x, y=y, font_size=size, fill=color, text_anchor=anchor,
+                 font_weight=weight)
+
+    def box(self, x, y, width, height, words="", fill=PALE, size=14):
+        self.add("rect", x=x, y=y, width=width, height=height, rx=5, fill=fill, stroke=GREY)
+        self.text(x + width / 2, y + height / 2 + size / 3, words, size)
+
+    def line(self, *points, color=GREY, dashed=False, width=1.5):
+        self.add("polyline", points=" ".join(f"{x:.1f},{y:.1f}" for x, y in points), fill="none",
+                 stroke=color, stroke_width=width, stroke_dasharray="5 4" if dashed else "none")
+
+    def arrow(self, start, end, color=GREY, dashed=False, width=1.5):
+        """Draw a line with a head at its end."""
+        start, end = np.array(start, float), np.array(end, float)
+        along = (end - start) / np.linalg.norm(end - start)
+        aside = np.array([-along[1], along[0]])
+        self.line(start, end - 7 * along, color=color, dashed=dashed, width=width)
+        head = end, end - 9 * along + 4 * aside, end - 9 * along - 4 * aside
+        self.add("polygon", points=" ".join(f"{x:.1f},{y:.1f}" for x, y in head), fill=color)
+
+    def circle(self, x, y, radius, fill=PALE):
+        self.add("circle", cx=x, cy=y, r=radius, fill=fill, stroke=GREY)
+
+    def matrix(self, x, y, rows, columns, cell=20, fill=PALE, marked=()):
+        """Draw a matrix; marked entries, (row, column), are red."""
+        for row in range(rows):
+            for column in range(columns):
+                self.add("rect", x=x + column * cell, y=y + row * cell, width=cell, height=cell,
+                         fill="#f4c2c2" if (row, column) in marked else fill, stroke=GREY)
+
+    def svg(self):
+        inner = "\n".join(self.parts)
+        return (f'<svg xmlns="http://www.w3.org/2000/svg" width="{self.width}" '
+                f'height="{self.height}" viewBox="0 0 {self.width} {self.height}" '
+                f'font-family="sans-serif">\n<rect width="100%" height="100%" fill="white"/>\n'
+                f"{inner}\n</svg>\n")
+
+
+def network():
+    d = Drawing(640, 230)
+    layers = (90, 5, "784 pixels"), (290, 4, "100 hidden units"), (470, 3, "10 scores")
+    places = [[(x, 40 + (i + (5 - n) / 2) * 34) for i in range(n)] for x, n, _ in layers]
+    for left, right in zip(places, places[1:]):
+        for a in left:
+            for b in right:
+                d.line(a, b, color="#bbb", width=0.8)
+    for (x, _, words), nodes in zip(layers, places):
+        for node in nodes:
+            d.circle(*node, 11)
+        d.text(x, 222, words)
+    for x, words in (190, "W, b"), (380, "W, b"):
+        d.text(x, 18, f"affine: {words}", 13, BLUE)
+    d.text(290, 34, "max(x, 0)", 12, RED)
+    d.arrow((490, 108), (540, 108))
+    d.box(542, 90, 60, 36, "loss")
+    d.arrow((572, 172), (572, 128))
+    d.text(572, 190, "right class", 13)
+    return d.svg()
+
+
+def loops():
+    d = Drawing(640, 150)
+    names = "x", "w", "x @ w", "tanh", "loss"
+    for i, name in enumerate(names):
+        d.box(90 + i * 100, 55, 80, 36, name)
+    d.text(45, 78, "the list", 13, GREY)
+    d.arrow((95, 38), (565, 38), BLUE)
+    d.text(330, 26, "forward: each sets its value", 14, BLUE)
+    d.arrow((565, 108), (95, 108), RED)
+    d.text(330, 130, "backward: each adds to the grad of its inputs", 14, RED)
+    return d.svg()
+
+
+def paths():
+    d = Drawing(640, 170)
+    d.box(40, 65, 70, 36, "x")
+    d.box(250, 15, 110, 36, "y = g(x)")
+    d.box(250, 115, 110, 36, "z = h(x)")
+    d.box(480, 65, 120, 36, "loss = f(y, z)")
+    for start, end, words, at in (
+            ((110, 78), (248, 36), "g'(x)", (170, 42)),
+            ((110, 90), (248, 132), "h'(x)", (170, 134)),
+            ((360, 36), (478, 76), "slope in y", (440, 44)),
+            ((360, 132), (478, 92), "slope in z", (440, 132))):
+        d.arrow(start, end)
+        d.text(*at, words, 13, BLUE)
+    d.text(305, 89, "multiply along a path, add the paths", 13, RED)
+    return d.svg()
+
+
+def secant():
+    d = Drawing(640, 240)
+
+    def at(x):
+        return 70 + 170 * x, 210 - 14 * (x + 0.2) ** 3
+
+    d.line(*[at(x) for x in np.linspace(0.1, 2.3, 60)], color="black", width=2)
+    middle, low, high = (np.array(at(x)) for x in (1.3, 0.6, 2.0))
+    slope = 3 * (1.3 + 0.2) ** 2 * -14 / 170
+    d.line(middle + np.array([-105, -105 * slope]), middle + np.array([130, 130 * slope]),
+           color=BLUE, width=2)
+    d.line(low, high, color=RED, width=2, dashed=True)
+    for point, name in (low, "x - h"), (middle, "x"), (high, "x + h"):
+        d.line(point, (point[0], 215), color="#bbb", dashed=True)
+        d.circle(*point, 4, "black")
+        d.text(point[0], 232, name)
+    d.text(460, 60, "red: through two points", 13, RED, "start")
+    d.text(460, 85, "blue: the slope at x", 13, BLUE, "start")
+    return d.svg()
+
+
+def upstream():
+    d = Drawing(640, 130)
+    d.box(250, 25, 140, 80)
+    d.text(320, 55, "y = f(x)", 16)
+    d.text(320, 85, "dx(dy, x)", 16, RED)
+    d.arrow((90, 50), (248, 50), BLUE)
+    d.arrow((392, 50), (550, 50), BLUE)
+    d.arrow((550, 82), (392, 82), RED)
+    d.arrow((248, 82), (90, 82), RED)
+    for x, words, color in ((170, "x", BLUE), (470, "y", BLUE)):
+        d.text(x, 42, words, 15, color)
+    d.text(470, 102, "dy, from upstream", 14, RED)
+    d.text(170, 102, "dx, in the shape of x", 14, RED)
+    return d.svg()
+
+
+def product():
+    d = Drawing(640, 190)
+    d.matrix(60, 40, 4, 3, marked=[(1, 0), (1, 1), (1, 2)])
+    d.text(150, 85, "@", 20)
+    d.matrix(180, 50, 3, 2)
+    d.text(255, 85, "=", 20)
+    d.matrix(290, 40, 4, 2, marked=[(1, 0), (1, 1)])
+    for x, words in (90, "a (N, M)"), (200, "b (M, H)"), (310, "y (N, H)"):
+        d.text(x, 145, words)
+    d.text(90, 25, "row i of a", 13, RED)
+    d.text(310, 25, "row i of y", 13, RED)
+    d.text(390, 65, "Each gradient has the shape", 14, "black", "start")
+    d.text(390, 87, "of what it belongs to:", 14, "black", "start")
+    d.text(390, 113, "da (N, M), from dy (N, H) and b", 14, BLUE, "start")
+    d.text(390, 137, "db (M, H), from dy (N, H) and a", 14, BLUE, "start")
+    d.text(200, 172, "all of row i of y depends on row i of a, and nothing else does", 13, GREY)
+    return d.svg()
+
+
+def broadcast():
+    d = Drawing(640, 180)
+    d.matrix(60, 75, 1, 3, marked=[(0, 1)])
+    d.text(90, 120, "b (3,)")
+    d.arrow((135, 85), (225, 85), BLUE)
+    d.text(180, 72, "copy", 13, BLUE)
+    d.matrix(235, 45, 4, 3, marked=[(row, 1) for row in range(4)])
+    d.text(265, 150, "in y (4, 3)")
+    d.matrix(390, 45, 4, 3, marked=[(row, 1) for row in range(4)])
+    d.text(420, 150, "dy (4, 3)")
+    d.arrow((458, 85), (538, 85), RED)
+    d.text(498, 72, "?", 18, RED)
+    d.matrix(548, 75, 1, 3, marked=[(0, 1)])
+    d.text(578, 120, "db (3,)")
+    return d.svg()
+
+
+def surprise():
+    d = Drawing(640, 210)
+    scores = np.array([1.0, 2.5, 0.0, -1.0, 2.0])
+    p = np.exp(scores) / np.exp(scores).sum()
+    for left, heights, scale, words in ((30, scores, 24, "scores"), (250, p, 130, "probabilities")):
+        for i, height in enumerate(heights):
+            top = 150 - max(height, 0) * scale
+            d.add("rect", x=left + i * 30, y=round(top, 1), width=22,
+                  height=round(abs(height) * scale, 1), fill=RED if i == 4 else BLUE)
+            d.text(left + i * 30 + 11, 195, i, 12)
+        d.line((left - 5, 150), (left + 150, 150))
+        d.text(left + 72, 25, words)
+    d.arrow((190, 100), (238, 100))
+    d.text(214, 90, "softmax", 12)
+    d.arrow((410, 100), (470, 100))
+    d.text(440, 90, "-log", 13)
+    d.box(474, 82, 150, 36, f"loss {-np.log(p[4]):.2f}")
+    d.text(548, 140, f"{p[4]:.2f} for the right class, 4", 12, RED)
+    return d.svg()
+
+
+def training():
+    d = Drawing(640, 150)
+    steps = "next batch", "forward", "backward", "step"
+    notes = "into the Inputs", "values, loss", "gradients", "w moves"
+    for i, (step, note) in enumerate(zip(steps, notes)):
+        d.box(30 + i * 155, 40, 110, 36, step)
+        d.text(85 + i * 155, 96, note, 12, GREY)
+        if i < 3:
+            d.arrow((140 + i * 155, 58), (183 + i * 155, 58))
+    d.line((550, 40), (550, 18), (85, 18))
+    d.arrow((85, 18), (85, 39))
+    d.text(318, 135, "an epoch: once through all examples", 13, BLUE)
+    return d.svg()
+
+
+def split():
+    d = Drawing(640, 130)
+    d.box(30, 40, 410, 40, "55,000 to learn from", "#cfe2f3")
+    d.box(440, 40, 60, 40, "5,000", "#fde9c8")
+    d.box(530, 40, 80, 40, "10,000", "#f4c2c2")
+    d.text(235, 105, "gradients", 14, BLUE)
+    d.text(470, 105, "choices", 14, "#b8860b")
+    d.text(570, 105, "once", 14, RED)
+    d.text(265, 26, "the training images of MNIST", 13, GREY)
+    d.text(570, 26, "test images", 13, GREY)
+    return d.svg()
+
+
+def diamond():
+    d = Drawing(640, 170)
+    d.box(30, 65, 60, 36, "x")
+    d.box(130, 65, 80, 36, "h = eˣ")
+    d.box(270, 20, 90, 36, "log")
+    d.box(400, 20, 90, 36, "tanh")
+    d.box(530, 65, 80, 36, "loss")
+    for start, end in (((90, 83), (128, 83)), ((210, 75), (268, 42)), ((360, 38), (398, 38)),
+                       ((490, 42), (540, 64)), ((210, 92), (528, 92))):
+        d.arrow(start, end)
+    d.text(380, 115, "the short path", 13, BLUE)
+    d.text(380, 12, "the long path", 13, BLUE)
+    d.text(320, 155, "whose gradient may h pass on, and when?", 13, RED)
+    return d.svg()
+
+
+def columns():
+    d = Drawing(640, 200)
+    d.matrix(60, 40, 5, 4, marked=[(row, 1) for row in range(5)])
+    d.text(100, 165, "x (B, D)")
+    d.text(100, 28, "one feature of all examples", 13, RED)
+    d.arrow((150, 90), (235, 90))
+    d.box(240, 72, 150, 36, "mean, deviation")
+    d.arrow((390, 90), (465, 90))
+    d.matrix(475, 40, 5, 4, marked=[(row, 1) for row in range(5)])
+    d.text(515, 165, "z (B, D)")
+    d.text(315, 135, "of this column", 13, GREY)
+    d.text(315, 190, "each entry of a column of z depends on all of that column of x", 13, BLUE)
+    return d.svg()
+
+
+def window():
+    d = Drawing(640, 230)
+    inside = [(row, column) for row in range(1, 4) for column in range(2, 5)]
+    d.matrix(50, 30, 7, 7, marked=inside)
+    d.text(120, 195, "an image, 7 x 7")
+    d.text(235, 105, "·", 30)
+    d.matrix(265, 70, 3, 3, fill="#cfe2f3")
+    d.text(295, 155, "a kernel, 3 x 3")
+    d.arrow((345, 100), (415, 100))
+    d.text(380, 88, "add up", 13)
+    d.matrix(430, 50, 5, 5, marked=[(1, 2)])
+    d.text(480, 175, "5 x 5 sums")
+    d.text(320, 220, "the same nine weights in every window; a pixel lies in up to nine", 13, BLUE)
+    return d.svg()
+
+
+PICTURES = {picture.__name__: picture for picture in (
+    network, loops, paths, secant, upstream, product, broadcast, surprise, training, split,
+    diamond, columns, window)}
