@@ -1,6 +1,5 @@
 """The exercises on paper: EXERCISES, at the end, is the list of those that are checked."""
 
-
 import numpy as np
 
 import edf
@@ -9,6 +8,7 @@ from problem_sets import nets
 from problem_sets.checks import (
     Exercise,
     component_test,
+    require,
     require_return,
     value_and_gradient,
 )
