@@ -23,8 +23,8 @@ component adds its share to the gradients of its inputs.
         sgd.step()
     print(scores.value.argmax(axis=1))              # [0 1 1 0]
 
-Sections 1 to 3 are the whole idea.  To look up are 4, the other functions, 5,
-training, 6, tools, and 7, what refuses wrong use and words the errors.
+Sections 1 to 3 are the whole idea.  Look up the rest: (4) other functions, (5)
+training, (6) tools and plumbing, (7) what refuses wrong use (require... and so on).
 
 Letters in shapes: B examples in a batch, D numbers for each of them at the
 input of a layer, H at its output, K classes; M and N where none of these is
@@ -32,7 +32,6 @@ meant.  In formulas x, w, b are values, y is the result, and dy is the gradient
 of the mean of the loss with respect to y: an array of the shape of y.
 """
 
-import dis
 import importlib
 import inspect
 import linecache
@@ -42,7 +41,7 @@ import os
 import reprlib
 import sys
 import traceback
-from contextlib import ContextDecorator
+from contextlib import ContextDecorator, suppress
 from functools import reduce
 
 import numpy as np
@@ -53,16 +52,17 @@ import numpy as np
 
 components = []     # every component, in the order in which they were built
 params = []         # the Params among them: what an optimiser updates
-pending = set()     # what was set since forward(), and a walk that did not end
+pending = set()     # why results may be stale: new values, unfinished walks
 
 dtype = np.float32  # of every real number in the graph
 
 
 def clear(keep_params=False):
-    """Start a new graph, in the same lists; keep_params keeps the Params in it."""
-    components[:] = params[:] = params if keep_params else []
-    for number, param in enumerate(params):
-        param.number = number
+    """Start a new graph; with keep_params from all Params, without statistics."""
+    components[:] = [x for x in components if keep_params and isinstance(x, Param)]
+    params[:] = [x for x in params if keep_params]
+    for number, param in enumerate(components):
+        param.number, param._grad = number, None
     pending.clear()
 
 
@@ -80,19 +80,17 @@ def forward():
         except Exception as error:
             explain(error, component)
             raise
-    pending.intersection_update([backward])
+    pending.intersection_update([backward])     # if that has failed, it still has
 
 
 @np.errstate(under="ignore")
 def backward(loss):
-    """Set grad, the gradient of the mean of loss.value, from Params to loss.
+    """Set grad, d mean(loss.value) / d value, in all nodes from a Param to loss.
 
-    In reverse order a component comes after all that use it, so by then its
-    gradient is complete.  Of components that are not on the way from a Param to
-    the loss, and of Inputs, grad stays None.
-
-    Raises TypeError unless forward() was called last, and the loss depends on a
-    Param; ValueError if it is an empty array.
+    In reverse order a component comes after all its users, so by then its
+    gradient is complete.  Every grad is first reset to None, and stays None off
+    the paths from a Param to the loss: in every Input, for example.
+    Raises TypeError if forward() is due, or if the loss depends on no Param.
     """
     require_loss(loss)
     pending.add(backward)
@@ -117,10 +115,10 @@ def backward(loss):
 class Joining(type):
     """How a component is built: it joins the graph when its __init__ has ended."""
 
-    def __call__(cls, *args, **options):
+    def __call__(cls, *args, **kwargs):
         start = len(components)
         try:
-            component = super().__call__(*args, **options)
+            component = super().__call__(*args, **kwargs)
             identify(component)
             components.append(component)
             return component
@@ -153,12 +151,12 @@ class Component(metaclass=Joining):
 
     needs_grad = False  # is it a Param, or does it depend on one?
     arguments = {}      # {name in f: an input, or None for an option}
-    number = name = built = None    # 3, "Affine[3]", the path and line that built it
+    number = name = built = None    # place in components, name, path and line
     statistics = ()     # attributes that save() keeps too
-    _value = _grad = None
+    _value = _grad = _own = None    # _own: of a Param, the copy that grad gave away
 
-    def __init__(self, *args, **options):
-        given = bind(self, args, options)
+    def __init__(self, *args, **kwargs):
+        given = bind(self, args, kwargs)
         vars(self).update(given)
         self.arguments = {name: x if isinstance(x, Component) else None
                           for name, x in given.items()}
@@ -185,7 +183,7 @@ class Component(metaclass=Joining):
 
     @grad.setter
     def grad(self, grad):
-        self._grad = grad
+        self._grad = None if grad is None else as_real(grad, np.shape(self._value))
 
     def f(self, *xs):
         """Return y, computed from the values of the inputs."""
@@ -202,13 +200,15 @@ class Component(metaclass=Joining):
 
     def backward(self):
         """Add what each d-method returns to its input, if that needs a gradient."""
+        require_gradient(self)
         values = self.values()
         for name, x in self.arguments.items():
             if x is not None and x.needs_grad:
-                x.add_grad(derivative(self, name)(self._grad, *values))
+                derivative = getattr(self, "d" + name, None) or missing(self, name)
+                x.add_grad(derivative(self._grad, *values))
 
     def add_grad(self, grad):
-        """Add to grad: not by +=, as the first may be another node's grad too."""
+        """Add to grad, but not in place: another node may hold this array too."""
         if self.needs_grad:
             grad = as_real(grad, self._value.shape)
             self._grad = grad if self._grad is None else as_real(self._grad + grad)
@@ -229,9 +229,9 @@ class Component(metaclass=Joining):
 class Input(Component):
     """Data: set x.value = array before forward(), or at once: Input(array).
 
-    Real numbers become `dtype`, integers (labels) stay.  Its name may be that of
-    its first use.  It has no gradient: for that of an image make it a Param, and
-    edf.params.remove(x).  Raises ValueError for no numbers, or an empty array.
+    Real numbers become `dtype`, integers (labels) stay integers.  Without a name
+    it is named after its first use.  It has no gradient: for that of an image use
+    a Param, and edf.params.remove(x).  ValueError if not numeric, or empty.
     """
 
     def __init__(self, value=None, name=None):
@@ -258,8 +258,6 @@ class Param(Component):
     Raises ValueError for what is not numbers, and if the shape would change.
     """
 
-    _own = None         # the gradient, since it was asked for
-
     def __init__(self, value, name=None):
         super().__init__()
         self.name, self.needs_grad = name, True
@@ -268,7 +266,7 @@ class Param(Component):
 
     @Component.value.setter
     def value(self, value):
-        if value is not self._value:    # w.value -= ... sets the same array again
+        if value is None or value is not self._value:   # it is after w.value -= ...
             value = np.array(as_numbers(value, "a Param"), dtype)
             require(self._value is None or value.shape == self._value.shape,
                     f"{self} cannot take shape {value.shape}")
@@ -277,7 +275,7 @@ class Param(Component):
 
     @Component.grad.getter
     def grad(self):
-        """An array of its own: add_grad may have got that of another node."""
+        """A private copy, as the array in _grad may be that of another node too."""
         if self._grad is not None and self._grad is not self._own:
             self._own = self._grad = self._grad.copy()
         return self._grad
@@ -376,10 +374,9 @@ class SoftmaxCrossEntropy(Component):
 
     scores (B, K), labels (B,) integers in 0..K-1  ->  y (B,)
 
-    Written as log sum_k exp(s_ik) - s_i[c_i]: no probability is formed whose
-    logarithm could be infinite, and the gradient is short, softmax(scores)
-    minus the one-hot labels.
-    Raises ValueError if a label is not a class number.
+    Written as log sum_k exp(s_ik) - s_i[c_i], so that no logarithm is infinite;
+    the gradient is softmax(scores) minus the one-hot labels.
+    Raises ValueError if a label is no class number.
     Source: Bishop 2006, eq. 4.109.
     """
 
@@ -407,12 +404,17 @@ class SoftmaxCrossEntropy(Component):
 def total(x, axis=None, keepdims=False):
     """Return the sum over axes, to within rounding.
 
-    NumPy adds pairwise along the last axis, row by row along others: in float32
-    that drifts, by 6e-4 over 60,000 rows.
+    Row by row, as NumPy adds along all but the last axis, float32 would drift.
     """
-    pairwise = x.flags.c_contiguous and axis in (None, -1, x.ndim - 1)
-    y = np.add.reduce(x, axis, None if pairwise else float, keepdims=keepdims)
-    return y.astype(x.dtype, copy=False)
+    if x.flags.carray and axis in (None, -1, x.ndim - 1):
+        return np.add.reduce(x, axis, None, None, keepdims)
+    return np.add.reduce(x, axis, float, None, keepdims).astype(x.dtype)
+
+
+def mean(x, axis, keepdims=True):
+    """Return the mean over axes."""
+    y = total(x, axis, keepdims)
+    return y / (x.size // y.size)
 
 
 def unbroadcast(dy, shape):
@@ -497,15 +499,14 @@ class Power(Component):
 
     def __init__(self, x, exponent):
         if isinstance(exponent, Component):
-            raise TypeError("an exponent is a number: for a ** b with a component b write "
-                            "edf.Exp(b * edf.Log(a))")
+            raise TypeError("an exponent is a number: write edf.Exp(b * edf.Log(a)) for a ** b")
         super().__init__(x, exponent)
 
     def f(self, x, exponent):
         whole = float(exponent).is_integer()
         require(whole or np.all(x >= 0), "x must not be negative under a root")
         require(exponent >= 0 or np.all(x != 0), "x must not be 0: it divides")
-        return x ** exponent
+        return x * x * x if exponent == 3 else x ** exponent    # NumPy's x ** 3 is slow
 
     def dx(self, dy, x, exponent):
         require(exponent == 0 or exponent >= 1 or np.all(x != 0),
@@ -537,9 +538,7 @@ class Log(Component):
 class MatMul(Component):
     """Product of matrices: y = a b, for each of the leading axes.
 
-    a (..., N, M), b (..., M, H)  ->  y (..., N, H)
-
-    Raises ValueError if one has fewer than two axes.
+    a (..., N, M), b (..., M, H)  ->  y (..., N, H); ValueError for fewer axes
     """
 
     def f(self, a, b):
@@ -593,10 +592,11 @@ class ELU(Component):
     """
 
     def f(self, x, alpha=1.0):
-        return np.maximum(x, 0) + alpha * np.expm1(np.minimum(x, 0))
+        self.e = np.expm1(np.minimum(x, 0))
+        return np.maximum(x, 0) + alpha * self.e
 
     def dx(self, dy, x, alpha):
-        return dy * (x > 0) + alpha * np.exp(np.minimum(x, 0)) * dy * (x <= 0)
+        return dy * (self.e + 1) * (1 if alpha == 1 else np.where(x > 0, 1, alpha))
 
 
 class Softplus(Component):
@@ -606,12 +606,13 @@ class Softplus(Component):
         return np.maximum(x, 0) + np.log1p(np.exp(-abs(x)))     # no overflow
 
     def dx(self, dy, x):
-        return dy * sigmoid(x)
+        return -dy * np.expm1(-self.value)
 
 
 class GELU(Component):
     """Gaussian error linear unit: y = x p, p that a standard normal is below x.
 
+    Exact, and slow: Python's erfc takes one number at a time.  See GELUTanh.
     Source: Hendrycks and Gimpel 2016.
     """
 
@@ -623,6 +624,20 @@ class GELU(Component):
     def dx(self, dy, x):
         density = np.exp(-0.5 * x.astype(float) ** 2) / math.sqrt(2 * math.pi)
         return dy * (self.p + x * density)
+
+
+class GELUTanh(Component):
+    """GELU as in GPT-2: y = x (1 + tanh(c (x + 0.044715 x^3))) / 2, c = sqrt(2 / pi)."""
+
+    def f(self, x):
+        x_mid = x.clip(-10, 10)                 # beyond, tanh is 1 and flat
+        self.tanh = np.tanh(math.sqrt(2 / math.pi) * x_mid * (1 + 0.044715 * x_mid * x_mid))
+        return 0.5 * x * (1 + self.tanh)
+
+    def dx(self, dy, x):
+        x_mid = x.clip(-10, 10)
+        slope = math.sqrt(2 / math.pi) * (1 + 3 * 0.044715 * x_mid * x_mid)
+        return 0.5 * dy * (1 + self.tanh + x_mid * slope * (1 - self.tanh * self.tanh))
 
 
 # Losses, and what they are made of.
@@ -653,8 +668,7 @@ class SigmoidCrossEntropy(Component):
         require(scores.shape == np.shape(targets), f"scores and targets must have one shape, got "
                 f"{scores.shape} and {np.shape(targets)}")
         require(np.min(targets) >= 0 and np.max(targets) <= 1, "targets must be from 0 to 1")
-        rest = np.log1p(np.exp(-abs(scores)))
-        return np.maximum(scores, 0) - scores * targets + rest
+        return np.maximum(scores, 0) - scores * targets + np.log1p(np.exp(-abs(scores)))
 
     def dscores(self, dy, scores, targets):
         return dy * (sigmoid(scores) - targets)
@@ -699,8 +713,7 @@ class Mean(Sum):
     """Mean over an axis, several, or all (None)."""
 
     def f(self, x, axis=None, keepdims=False):
-        y = total(x, axis, keepdims)
-        return y / (x.size // y.size)
+        return mean(x, axis, keepdims)
 
     def dx(self, dy, x, axis, keepdims):
         return super().dx(dy * (dy.size / x.size), x, axis, keepdims)
@@ -719,11 +732,9 @@ class Max(Component):
 
 
 class Normalize(Component):
-    """Rows divided by their sum s: y_i = x_i / s.
+    """Rows divided by their sum s: y_i = x_i / s.  Raises ValueError if s is 0.
 
     x (..., K)  ->  y (..., K), and dx_i = (dy_i - sum_j dy_j y_j) / s
-
-    Raises ValueError if a row adds up to 0.
     """
 
     def f(self, x):
@@ -736,12 +747,10 @@ class Normalize(Component):
 
 
 def scatter(dy, shape, key):
-    """Add every entry of dy at its place in zeros: the reverse of x[key].
-
-    The key is an array of indices, or a tuple that holds some.
-    """
+    """Add every entry of dy at its place in zeros: the reverse of x[key]."""
     dx = np.zeros(shape)                # in float64: float32 would drift
-    np.add.at(dx, key, dy)              # adds again where a place comes twice
+    places = np.arange(dx.size).reshape(shape)[key]     # add.at is fast on one axis only
+    np.add.at(dx.reshape(-1), places.reshape(-1), dy.reshape(-1))
     return dx
 
 
@@ -782,8 +791,7 @@ class Embedding(Component):
 
     w (N, D), index (...) integers in 0..N-1  ->  y (..., D)
 
-    Cut y into steps, y[:, t], not the index: components hold real numbers.
-    Raises ValueError if there is no such row.
+    Raises ValueError if there is no such row.  For steps cut y, not the index.
     """
 
     def f(self, w, index):
@@ -811,9 +819,7 @@ class Transpose(Component):
         return x.transpose(axes)
 
     def dx(self, dy, x, axes):
-        if axes is None:
-            return dy.transpose()
-        return dy.transpose(np.argsort(np.mod(axes, x.ndim)))   # -1 is the last
+        return dy.transpose(axes and np.argsort(np.mod(axes, x.ndim)))     # -1 is the last
 
 
 class Expand(Component):
@@ -847,12 +853,6 @@ class Concat(Component):
 
 
 # Normalisation and regularisation, which differ after training.
-
-def mean(x, axes):
-    """Return the mean over axes, which stay, of length 1."""
-    y = total(x, axes, keepdims=True)
-    return y / (x.size // y.size)
-
 
 def through_standardizing(dz, z, sd, axes):
     """Turn the gradient of z = (x - mean) / sd into that of x.
@@ -911,9 +911,8 @@ class BatchNorm(Component):
         x = x.swapaxes(1, -1)               # (B, C, H, W) -> (B, W, H, C), or x (B, D) itself
         require(np.shape(gamma) == np.shape(beta) == x.shape[-1:], f"gamma and beta must have "
                 f"shape {x.shape[-1:]}, as axis 1 of x")
-        require(np.shape(self.mean) in [(), x.shape[-1:]], f"the running statistics have shape "
-                f"{np.shape(self.mean)}, not {x.shape[-1:]}")
         self.axes = tuple(range(x.ndim - 1)) if training else None
+        centre, variance = self.mean, self.variance
         if training:
             centre = mean(x, self.axes).reshape(-1)                 # (B, W, H, C) -> (C,)
             variance = mean((x - centre) ** 2, self.axes).reshape(-1)
@@ -923,8 +922,6 @@ class BatchNorm(Component):
             self.mean = self.mean + momentum * (centre - self.mean)
             change = variance * (n / (n - 1)) - self.variance
             self.variance = self.variance + momentum * change
-        else:
-            centre, variance = self.mean, self.variance
         self.sd = np.sqrt(variance + eps)
         self.z = (x - centre) / self.sd
         return (gamma * self.z + beta).swapaxes(1, -1)
@@ -947,17 +944,13 @@ class BatchNorm(Component):
 class Dropout(Component):
     """Zeros with probability p while training, the rest scaled: y = x m.
 
-    m is 0 or 1 / (1 - p), drawn anew in every forward(): 1 on average.  After
-    training y = x.  Raises ValueError unless 0 <= p < 1.
-    Source: Srivastava et al. 2014.
+    m is 0 or 1 / (1 - p), drawn anew in every forward(); after training 1.
+    Raises ValueError unless 0 <= p < 1.  Source: Srivastava et al. 2014.
     """
 
     def f(self, x, p=0.5):
         require(0 <= p < 1, f"p must be at least 0 and below 1, got {p}")
-        self.m = 1.0
-        if training:
-            kept = rng.random(x.shape) >= p
-            self.m = kept / x.dtype.type(1 - p)         # keeps float32
+        self.m = (rng.random(x.shape) >= p) / x.dtype.type(1 - p) if training else 1.0
         return x * self.m
 
     def dx(self, dy, x, p):
@@ -965,9 +958,8 @@ class Dropout(Component):
 
 
 # Images (B, C, H, W), by windows: each is kh high, kw wide and `stride` from the
-# next, after `padding` empty pixels were put around the image.  Loops are over
-# the pixels of one window only.  NumPy is fast along a long last axis, so the
-# batch is made the last one in memory, and what is computed inherits that.
+# next, after `padding` empty pixels were put around the image.  The batch is the
+# last axis in memory, as NumPy is fast along a long one.
 
 def pad(x, padding, fill=0):
     """Return x (B, C, H, W) with so many pixels more on all sides."""
@@ -984,6 +976,7 @@ def pad(x, padding, fill=0):
 def pixels(image, size, stride):
     """Return the first pixel of all windows (B, C, H', W'), the second, ..."""
     (kh, kw), (h, w) = size, image.shape[2:]
+    stride = kh if stride is None else stride
     require(min(kh, kw, stride) >= 1, f"size and stride must be 1 or more, got {size} and {stride}")
     require(kh <= h and kw <= w, f"a window {kh, kw} exceeds the image {h, w}")
     return [image[:, :, i:h - kh + i + 1:stride, j:w - kw + j + 1:stride]
@@ -999,16 +992,6 @@ def spread(parts, x, size, stride, padding):
     return image[:, :, p:p + h, p:p + w]
 
 
-def batch_last(x):
-    """Return a view with the first axis as the last."""
-    return x.transpose(*range(1, x.ndim), 0)
-
-
-def batch_first(x):
-    """Return a view with the last axis as the first."""
-    return x.transpose(-1, *range(x.ndim - 1))
-
-
 class Conv2d(Component):
     """Convolution: every window of x times every kernel of w, plus b.
 
@@ -1021,27 +1004,29 @@ class Conv2d(Component):
 
     def f(self, x, w, b, stride=1, padding=0):
         require(w.ndim == 4, "w must be kernels (O, C, kh, kw)")
-        image = pad(batch_first(np.ascontiguousarray(batch_last(x))), padding)
-        cut = [batch_last(pixel) for pixel in pixels(image, w.shape[2:], stride)]
+        image = np.ascontiguousarray(np.moveaxis(x, 0, -1))     # (C, H, W, B)
+        image = pad(np.moveaxis(image, -1, 0), padding)         # (B, C, H, W)
+        cut = [pixel.transpose(1, 2, 3, 0) for pixel in pixels(image, w.shape[2:], stride)]
         require(x.shape[1] == w.shape[1], "x and w differ in channels (axis 1)")
         require(b.shape == w.shape[:1], f"b must have shape {w.shape[:1]}")
         self.cut = np.stack(cut, axis=1).reshape(w[0].size, -1)     # (C kh kw, H' W' B)
         y = w.reshape(len(w), -1) @ self.cut + b[:, None]       # (O, H' W' B) + (O, 1)
-        return batch_first(y.reshape(-1, *cut[0].shape[1:]))    # -> (B, O, H', W')
+        return y.reshape(-1, *cut[0].shape[1:]).transpose(3, 0, 1, 2)   # -> (B, O, H', W')
 
     def dx(self, dy, x, w, b, stride, padding):
-        dy_rows = batch_last(dy).reshape(len(w), -1)            # (O, H' W' B)
+        dy_rows = dy.transpose(1, 2, 3, 0).reshape(len(w), -1)            # (O, H' W' B)
         parts = w.reshape(len(w), -1).T @ dy_rows               # -> (C kh kw, H' W' B)
-        parts = parts.reshape(x.shape[1], -1, *dy.shape[2:], len(x)).swapaxes(0, 1)
-        return spread(map(batch_first, parts), x, w.shape[2:], stride, padding)
+        parts = parts.reshape(x.shape[1], -1, *dy.shape[2:], len(x))
+        parts = parts.transpose(1, 4, 0, 2, 3)                  # (kh kw, B, C, H', W')
+        return spread(parts, x, w.shape[2:], stride, padding)
 
     def dw(self, dy, x, w, b, stride, padding):
-        dy_rows = batch_last(dy).reshape(len(w), -1)            # (O, H' W' B)
+        dy_rows = dy.transpose(1, 2, 3, 0).reshape(len(w), -1)            # (O, H' W' B)
         dw = self.cut @ dy_rows.T               # BLAS takes longer for its transpose
         return dw.T.reshape(w.shape)                            # (C kh kw, O) -> w.shape
 
     def db(self, dy, x, w, b, stride, padding):
-        return total(batch_last(dy).reshape(len(w), -1), axis=1)    # (O, H' W' B) -> (O,)
+        return total(dy.transpose(1, 2, 3, 0).reshape(len(w), -1), axis=1)    # (O, H' W' B) -> (O,)
 
 
 class MaxPool2d(Component):
@@ -1054,7 +1039,7 @@ class MaxPool2d(Component):
 
     def f(self, x, size, stride=None, padding=0):
         require(padding <= size // 2, "padding may be half of the size at most")
-        self.pixels = pixels(pad(x, padding, -np.inf), (size, size), stride or size)
+        self.pixels = pixels(pad(x, padding, -np.inf), (size, size), stride)
         return reduce(np.maximum, self.pixels)
 
     def dx(self, dy, x, size, stride, padding):
@@ -1062,7 +1047,7 @@ class MaxPool2d(Component):
         count = sum(largest)
         share = np.divide(dy, count, out=count)         # in memory like x
         parts = (share * is_largest for is_largest in largest)
-        return spread(parts, x, (size, size), stride or size, padding)
+        return spread(parts, x, (size, size), stride, padding)
 
 
 class AvgPool2d(Component):
@@ -1070,10 +1055,10 @@ class AvgPool2d(Component):
 
     def f(self, x, size, stride=None, padding=0):
         require(padding <= size // 2, "padding may be half of the size at most")
-        return sum(pixels(pad(x, padding), (size, size), stride or size)) / size ** 2
+        return sum(pixels(pad(x, padding), (size, size), stride), np.float64(0)) / size ** 2
 
     def dx(self, dy, x, size, stride, padding):
-        return spread([dy / size ** 2] * size ** 2, x, (size, size), stride or size, padding)
+        return spread([dy / size ** 2] * size ** 2, x, (size, size), stride, padding)
 
 
 # =============================================================================
@@ -1085,12 +1070,9 @@ rng = np.random.default_rng()   # the source of every random number
 
 
 class evaluating(ContextDecorator):
-    """Let BatchNorm and Dropout act as after training, `with edf.evaluating():`.
+    """Let BatchNorm and Dropout act as after training; also as a decorator."""
 
-    Or in a function, all of it, under `@edf.evaluating()`.
-    """
-
-    before = ()             # the modes to go back to, as it may be entered twice
+    before = ()                     # the modes to go back to: it may be entered twice
 
     def __enter__(self):
         global training
@@ -1106,8 +1088,7 @@ def seed(n):
     rng.bit_generator.state = np.random.default_rng(n).bit_generator.state
 
 
-# Starting values of a layer with fan_in inputs and fan_out outputs, from rng or
-# from another generator.
+# Starting values of a layer with fan_in inputs and fan_out outputs.
 
 def normal(fan_in, fan_out, sd=1.0, generator=None):
     """Return weights (fan_in, fan_out), normal with standard deviation sd."""
@@ -1115,14 +1096,12 @@ def normal(fan_in, fan_out, sd=1.0, generator=None):
 
 
 def xavier(fan_in, fan_out, generator=None):
-    """Return weights (fan_in, fan_out), uniform in +-sqrt(3 / fan_in).
+    """Return weights (fan_in, fan_out), uniform, of variance 1 / fan_in.
 
-    Their variance is 1 / fan_in: a sum of fan_in products varies as much as one
-    of its inputs.  Named as in TTIC 31230; the paper's rule is glorot.
+    Named as in the course TTIC 31230; the rule of the paper is glorot.
     """
-    half_width = np.sqrt(3 / fan_in)
-    w = (generator or rng).uniform(-half_width, half_width, (fan_in, fan_out))
-    return w.astype(dtype)
+    most = np.sqrt(3 / fan_in)
+    return (generator or rng).uniform(-most, most, (fan_in, fan_out)).astype(dtype)
 
 
 def glorot(fan_in, fan_out, generator=None):
@@ -1144,16 +1123,17 @@ def he(fan_in, fan_out, generator=None):
 class Optimiser:
     """What all optimisers share: step() moves all in params, w <- w - lr d.
 
-    A subclass gives the direction d.  lr, the learning rate, may be changed
-    between steps.  weight_decay w is added to the gradient, as if the loss had
-    a term weight_decay |w|^2 / 2.  Raises ValueError for a setting out of range.
+    A subclass gives the direction d.  lr, the learning rate, may be changed at
+    any time.  weight_decay w is added to the gradient, as for a term of the loss
+    weight_decay |w|^2 / 2.  Raises ValueError for a setting out of range.
     """
 
     decay_apart = False     # True for AdamW: w shrinks apart from the gradient
 
-    def __init__(self, lr, weight_decay=0):
-        self.lr, self.weight_decay = lr, weight_decay
+    def __init__(self, lr, weight_decay=0, **settings):
         self.memory = {}                # {Param: {name: array or number}}
+        for name, value in dict(settings, lr=lr, weight_decay=weight_decay).items():
+            setattr(self, name, value)
 
     def __setattr__(self, name, value):
         require_setting(self, name, value)
@@ -1161,10 +1141,7 @@ class Optimiser:
 
     @np.errstate(under="ignore")
     def step(self):
-        """Move every Param that has a gradient.
-
-        Raises TypeError if none has one, or the last backward(loss) has failed.
-        """
+        """Move every Param that has a gradient; TypeError if none has a whole one."""
         require_step(self)
         for param in learned():
             grad, value = param._grad, param.value
@@ -1173,8 +1150,8 @@ class Optimiser:
             d = self.direction(grad, self.memory.setdefault(param, {}))
             if self.decay_apart:
                 d = d + self.weight_decay * value
-            value -= self.lr * d            # in place, and all of it at once
             pending.add(param)
+            value -= self.lr * d            # in place, and all of it at once
 
     def direction(self, grad, kept):
         """Return d for this gradient; `kept` is a dict for the next steps."""
@@ -1189,8 +1166,7 @@ class SGD(Optimiser):
 
     def __init__(self, lr, momentum=0, nesterov=False, weight_decay=0):
         require(momentum or not nesterov, "nesterov needs a momentum, such as 0.9")
-        super().__init__(lr, weight_decay)
-        self.momentum, self.nesterov = momentum, nesterov
+        super().__init__(lr, weight_decay, momentum=momentum, nesterov=nesterov)
 
     def direction(self, grad, kept):
         if not self.momentum:
@@ -1206,8 +1182,7 @@ class AdaGrad(Optimiser):
     """
 
     def __init__(self, lr=0.01, eps=1e-10, weight_decay=0):
-        super().__init__(lr, weight_decay)
-        self.eps = eps
+        super().__init__(lr, weight_decay, eps=eps)
 
     def direction(self, grad, kept):
         v = kept["v"] = kept.get("v", 0) + grad ** 2
@@ -1217,13 +1192,11 @@ class AdaGrad(Optimiser):
 class RMSProp(Optimiser):
     """Steps of like size for all numbers: d = grad / (sqrt(v) + eps).
 
-    v <- alpha v + (1 - alpha) grad^2, the running mean of grad^2.
-    Source: Tieleman and Hinton 2012, lecture 6.5.
+    v <- alpha v + (1 - alpha) grad^2.  Source: Tieleman and Hinton 2012, lecture 6.5.
     """
 
     def __init__(self, lr=0.01, alpha=0.99, eps=1e-8, weight_decay=0):
-        super().__init__(lr, weight_decay)
-        self.alpha, self.eps = alpha, eps
+        super().__init__(lr, weight_decay, alpha=alpha, eps=eps)
 
     def direction(self, grad, kept):
         alpha = self.alpha
@@ -1240,8 +1213,7 @@ class Adam(Optimiser):
     """
 
     def __init__(self, lr=0.001, betas=(0.9, 0.999), eps=1e-8, weight_decay=0):
-        super().__init__(lr, weight_decay)
-        self.betas, self.eps = betas, eps
+        super().__init__(lr, weight_decay, betas=betas, eps=eps)
 
     def direction(self, grad, kept):
         beta1, beta2 = self.betas
@@ -1253,9 +1225,8 @@ class Adam(Optimiser):
 
 
 class AdamW(Adam):
-    """Adam with weight decay apart from the gradient.
+    """Adam with weight decay apart from the gradient: w <- w - lr (d + weight_decay w).
 
-    w <- w - lr (d + weight_decay w), with the direction d of Adam.
     Source: Loshchilov and Hutter 2019, algorithm 2.
     """
 
@@ -1265,19 +1236,18 @@ class AdamW(Adam):
         super().__init__(lr, betas, eps, weight_decay)
 
 
+@np.errstate(under="ignore")
 def clip_gradients(max_norm):
     """Scale all gradients of Params down to a joint norm of at most max_norm.
 
-    Returns the norm before, the root of the sum of all squares; ValueError if
-    it is not finite, or max_norm not positive.
+    Returns the norm before; ValueError if it is infinite, or max_norm not positive.
     """
     require(max_norm > 0, f"max_norm must be greater than 0, got {max_norm}")
-    squares = [np.square(param.grad, dtype=float).sum() for param in learned()]
-    norm = math.sqrt(sum(squares))
+    norm = math.sqrt(sum(np.square(param._grad, dtype=float).sum() for param in learned()))
     require(math.isfinite(norm), f"the norm of the gradients is {norm}")
     if norm > max_norm:
         for param in learned():
-            param.grad = param.grad * (max_norm / norm)
+            param.grad = param._grad * (max_norm / norm)
     return norm
 
 
@@ -1307,79 +1277,70 @@ def warmup(step, steps):
 
 
 def batches(*arrays, size, shuffle=False):
-    """Yield tuples of `size` rows of each array; the last may be smaller.
+    """Yield tuples of `size` rows of each array, in a new order with shuffle.
 
-    With shuffle in a new random order for every call.  Loop with `for x.value,
-    labels.value in batches(...)`: x in place of x.value would be a new name.
+    Loop with `for x.value, labels.value in batches(...)`: x would be a new name.
     Raises ValueError if the arrays differ in length, or size is less than 1.
     """
-    arrays = [np.asarray(array) for array in arrays]
+    arrays = [np.asanyarray(array) for array in arrays]
     require(all(array.ndim for array in arrays), "batches are of arrays, or of lists of numbers")
     lengths = [len(array) for array in arrays]
     require(len(set(lengths)) == 1, f"arrays differ in length: {lengths}")
     require(isinstance(size, numbers.Integral) and size >= 1, f"a batch needs a whole number of "
             f"rows, at least one, got size {size}")
-    rows = lengths[0]
-    if shuffle:
-        order = rng.permutation(rows)
-    for start in range(0, rows, size):
-        part = slice(start, start + size)
-        if shuffle:
-            part = order[part]
+    order = rng.permutation(lengths[0]) if shuffle else None
+    for start in range(0, lengths[0], size):
+        part = order[start:start + size] if shuffle else slice(start, start + size)
         yield tuple(array[part] for array in arrays)
 
 
 # =============================================================================
-# 6  Tools
+# 6  Tools: to build and run components, and to look at graphs (edf_tools)
 # =============================================================================
 
-# What sections 1 and 2 build and run components with.
-
-def prepare(kind):
-    """Note {name in f: default}, and whether there is a *xs, for bind.
-
-    Raises TypeError if f has an argument that a component cannot have.
-    """
-    method = kind.f if kind.__init__ is Component.__init__ else kind.__init__
-    kind.__signature__ = inspect.signature(method.__get__(0))   # for help()
-    kind.defaults, kind.many = {}, False
-    for name, argument in inspect.signature(kind.f.__get__(0)).parameters.items():
-        if hasattr(Component, name):
-            raise TypeError(f"{kind.__name__}: an input needs another name than {name}, which "
-                            "every component has")
+def prepare(kind, **keywords):
+    """Note {name in f: default} for bind; TypeError for what can be no argument."""
+    super(Component, kind).__init_subclass__(**keywords)
+    own = object.__new__(kind)
+    signature = inspect.signature(own.f)
+    kind.__signature__ = (signature if kind.__init__ is Component.__init__ else
+                          inspect.signature(own.__init__))      # for help()
+    kind.many, kind.defaults = "*" in str(signature), {}
+    for name, argument in signature.parameters.items():
+        if hasattr(Component, name) or kind.many and name[0] == "x" and name[1:].isdigit():
+            raise TypeError(f"{kind.__name__}: an input cannot be called {name}: that is taken")
         if argument.kind in (argument.KEYWORD_ONLY, argument.VAR_KEYWORD):
-            raise TypeError(f"{kind.__name__}: f cannot take {argument}, which has no place: put "
-                            "an option before any *, or keep it on self in an __init__ of your own")
-        if argument.kind is argument.VAR_POSITIONAL:
-            kind.many = True
-        else:
+            raise TypeError(f"{kind.__name__}: f cannot take {argument}: put options before any *")
+        if argument.kind is not argument.VAR_POSITIONAL:
             kind.defaults[name] = argument.default
 
 
 def bind(component, args, options):
     """Return {name: argument} in the order of f; those of *xs are x0, x1, ...
 
-    Raises TypeError if f would not take them, if an input is no component of
-    this graph (nor a number, as an operand), or if an option is one.
+    Raises TypeError for arguments that f does not take, or not in that role.
     """
     kind = type(component)
     names = kind.defaults if not kind.many else [
         *kind.defaults, *(f"x{i}" for i in range(len(args) - len(kind.defaults)))]
     given = dict(zip(names, args))
     if options or len(args) != len(names):
-        require_call(kind, args, options)
+        signature = inspect.signature(component.f)
+        try:
+            signature.bind(*args, **options)
+        except TypeError as error:
+            raise TypeError(f"{kind.__name__}{signature}: {error}") from None
         given = kind.defaults | given | options
     require_arguments(kind, given)
     return given
 
 
 def identify(component):
-    """Note which line builds a component; name it, and inputs without a name.
-
-    Raises TypeError if its __init__ has not come to that of Component.
-    """
+    """Note which line builds a component; name it, and inputs without a name."""
     if "arguments" not in vars(component):
         raise TypeError(f"__init__ of {type(component).__name__} must call super().__init__")
+    if components and components[-1] is component:
+        raise TypeError("a component joins edf.components by itself: leave out the append")
     component.number = len(components)
     frame = sys._getframe(2)
     while frame.f_globals is globals():
@@ -1397,14 +1358,12 @@ def identify(component):
 def take_back(start):
     """Remove all from components[start] on: it was built for one that failed."""
     del components[start:]
-    params[:] = [param for param in params if param in components]
+    kept = set(components)
+    params[:] = [param for param in params if param in kept]
 
 
 def as_real(result, shape=None):
-    """Return the result of a formula as `dtype`: a constant may be float64.
-
-    Raises TypeError if it is no real numbers, ValueError for another shape.
-    """
+    """Return a result as `dtype`; TypeError for no numbers, ValueError for another shape."""
     array = np.asarray(result, dtype)       # it itself, if it is of this type
     if array is not result and np.asarray(result).dtype.kind not in "fiub":
         got = f"{np.asarray(result).dtype}, not real numbers"
@@ -1440,8 +1399,6 @@ def ancestors(node):
     return sorted(found, key=lambda component: component.number)
 
 
-# What looks at a graph: in the folder edf_tools, each file read when it is needed.
-
 def tool(name):
     """Return the module edf_tools.<name>; ImportError says if it is missing."""
     try:
@@ -1452,12 +1409,7 @@ def tool(name):
 
 
 def check_gradients(loss, *nodes, entries=1000, tolerance=1e-6):
-    """Compare what backward(loss) gives with differences of values.
-
-    Says nothing if all is right.  Returns {what was compared: largest error}.
-    Raises AssertionError with the component, its method and the worst entry if
-    an error exceeds the tolerance.  See edf_tools/check.py.
-    """
+    """Hold backward(loss) against differences: AssertionError for a wrong formula."""
     return tool("check").check_gradients(loss, *nodes, entries=entries, tolerance=tolerance)
 
 
@@ -1481,14 +1433,14 @@ def profile(loss, steps=100):
     return tool("timing").profile(loss, steps)
 
 
-def save(path, optimiser=None):
-    """Write all Params by name, the statistics of BatchNorm, and an optimiser."""
-    tool("saving").save(path, optimiser)
+def save(path=None, optimiser=None):
+    """Write Params, statistics and an optimiser by name, or return them: best = edf.save()."""
+    return tool("saving").save(path, optimiser)
 
 
-def load(path, optimiser=None):
-    """Put back what save() wrote; ValueError for another graph, a damaged file."""
-    tool("saving").load(path, optimiser)
+def load(source, optimiser=None, strict=True):
+    """Put back what save() kept, or, with strict=False, what fits; else ValueError."""
+    return tool("saving").load(source, optimiser, strict)
 
 
 # =============================================================================
@@ -1504,15 +1456,6 @@ def require(condition, rule):
 REQUIRED = inspect.Parameter.empty      # the default of what has none
 
 
-def require_call(kind, args, options):
-    """Raise TypeError, in Python's words, if f would not take these arguments."""
-    signature = inspect.signature(kind.f.__get__(0))
-    try:
-        signature.bind(*args, **options)
-    except TypeError as error:
-        raise TypeError(f"{kind.__name__}{signature}: {error}") from None
-
-
 def require_arguments(kind, given):
     """Raise TypeError for what is no input, or no option, where f has one."""
     for name, x in given.items():
@@ -1521,7 +1464,8 @@ def require_arguments(kind, given):
             require_member(x, name, kind)
             if default is not REQUIRED:
                 raise TypeError(f"{name} of {kind.__name__} is an option: it takes no component")
-        elif name not in kind.defaults or isinstance(x, np.ndarray) or hasattr(kind, "d" + name):
+        elif (name not in kind.defaults or hasattr(kind, "d" + name)
+              or isinstance(x, np.ndarray) and default is REQUIRED):
             operands = isinstance(x, numbers.Real) and [*map(type, map(type, given.values()))]
             if not (operands and Joining in operands and name in kind.defaults):
                 require_member(x, name, kind)
@@ -1532,9 +1476,11 @@ def require_arguments(kind, given):
 
 
 def parts(x):
-    """Return what a container or a slice holds, or x itself."""
-    return (x.values() if isinstance(x, dict) else x if isinstance(x, (list, tuple, set)) else
-            (x.start, x.stop, x.step) if isinstance(x, slice) else (x,))
+    """Return what a container or a slice holds, at any depth, or [x]."""
+    inner = (x.values() if isinstance(x, dict) else
+             x if isinstance(x, (list, tuple, set, frozenset)) else
+             (x.start, x.stop, x.step) if isinstance(x, slice) else None)
+    return [x] if inner is None else [part for y in inner for part in parts(y)]
 
 
 def require_member(node, role, kind=None):
@@ -1567,82 +1513,76 @@ def require_loss(loss):
     """Raise TypeError unless backward(loss) can differentiate what it holds."""
     require_member(loss, "the loss")
     if loss.value is None:
-        own = "" if type(loss).forward is Component.forward else ", which must set it"
-        raise TypeError(f"{loss} has no value yet: call forward() first{own}")
+        raise TypeError(f"{loss} has no value yet: call forward() first, which must set it")
     if not loss.value.size:
         raise ValueError(f"{loss} is an empty array, which has no mean")
     if not loss.needs_grad:
         require_inputs(ancestors(loss))
-        raise TypeError(f"{loss} depends on no Param: make a Param of what you want the gradient "
-                        "of")
+        raise TypeError(f"{loss} depends on no Param: make one of what you differentiate by")
     if forward in pending:
-        raise TypeError("the last forward() did not come to its end: call it again before "
-                        "backward(loss)")
+        raise TypeError("the last forward() did not come to its end: call it again")
     for component in ancestors(loss) if pending else ():
         if component in pending:
-            raise TypeError(f"{component} has changed since the last forward(): call it again "
-                            "before backward(loss)")
+            raise TypeError(f"{component} has changed since the last forward(): call it again")
 
 
 def require_step(optimiser):
     """Raise TypeError if gradients are partial, or memories of a cleared graph."""
     if backward in pending:
-        raise TypeError("the last backward(loss) did not come to its end: call forward() and "
-                        "backward(loss) before step()")
-    if optimiser.memory.keys().isdisjoint(params):
-        if any(optimiser.memory.values()):
-            raise TypeError(f"this {type(optimiser).__name__} remembers Params that clear() took "
-                            "away: make a new one, or clear(keep_params=True)")
-        optimiser.memory.clear()
+        raise TypeError("the last backward(loss) did not come to its end: call it again")
+    memory = optimiser.memory
+    if len(memory) > len(params) or memory.keys().isdisjoint(params):
+        graph = set(components)
+        if any(memory.values()) and graph.isdisjoint(memory):
+            raise TypeError(f"this {type(optimiser).__name__} remembers Params that clear() "
+                            "took away: make a new one, or clear(keep_params=True)")
+        for param in memory.keys() - graph:
+            del memory[param]
 
 
 def require_setting(optimiser, name, value):
     """Raise ValueError for a setting that would ruin the parameters."""
-    if name in ("lr", "weight_decay", "eps", "momentum", "alpha", "betas"):
-        most = math.inf if name in ("lr", "weight_decay", "eps") else 1
-        values = value if name == "betas" and len(value) == 2 else [value]
-        require(all(isinstance(x, numbers.Real) and 0 <= x < most for x in values),
-                f"{name} of {type(optimiser).__name__} must be from 0 to below {most}, got "
-                f"{reprlib.repr(value)}")
+    most = {"lr": math.inf, "weight_decay": math.inf}
+    if type(optimiser).__module__ == __name__:
+        most |= {"eps": math.inf, "momentum": 1, "alpha": 1, "betas": 1}
+    if name in most:
+        values = value if name == "betas" and np.shape(value) == (2,) else [value]
+        require(all(isinstance(x, numbers.Real) and 0 <= x < most[name] for x in values),
+                f"{name} of {type(optimiser).__name__} must be {'two numbers ' * (name == 'betas')}"
+                f"from 0 to below {most[name]}, got {reprlib.repr(value)}")
 
 
 def require_gradients():
     """Raise TypeError if a component has kept gradients from a Param."""
-    if any([param._grad is None for param in params]):
-        reached = [component for component in components if component.grad is not None]
-        for component in reached:
-            if any(x.needs_grad and x.grad is None for x in component.inputs):
-                refuse(component, "backward", "no gradient was added to an input: call its "
-                       "add_grad (or set self.needs_grad = False in __init__, if none is to pass)")
-        require_inputs(reached)
+    if not [None for param in params if param._grad is None]:
+        return
+    reached = [component for component in components if component._grad is not None]
+    for component in reached:
+        if any(x.needs_grad and x._grad is None for x in component.inputs):
+            refuse(component, "backward", "no gradient was added to an input: call its add_grad "
+                   "(or set self.needs_grad = False in __init__, if none is to pass)")
+    require_inputs(reached)
 
 
 def require_inputs(nodes):
     """Raise TypeError if one computes with a learned component that is no input."""
-    for component in nodes:
-        kind, seen = type(component), dict(vars(component), arguments=None)
-        for method in (kind.f, kind.forward) if kind.__module__ != __name__ else ():
-            known = method.__globals__ | inspect.getclosurevars(method).nonlocals
-            seen |= {i.argval: known.get(i.argval) for i in dis.get_instructions(method)
-                     if i.opname in ("LOAD_GLOBAL", "LOAD_DEREF")}
-        for name, x in seen.items():
-            if any(isinstance(x, Component) and x.needs_grad and x.grad is None for x in parts(x)):
-                refuse(component, "__init__", f"{name} is no input of {kind.__name__}, so it would "
-                       "not be learned: pass it to super().__init__")
+    with suppress(ImportError):             # edf.py is alone
+        tool("check").require_inputs(nodes)
 
 
-def derivative(component, name):
-    """Return the method d<name>; NotImplementedError if there is none."""
+def require_gradient(component):
+    """Raise TypeError if the component has none to pass on."""
     if component._grad is None:
-        raise TypeError(f"{component} has no gradient yet: call edf.backward(loss), which calls "
-                        "backward() of every component")
-    method = getattr(component, "d" + name, None)
-    if method is None:
-        raise NotImplementedError(f"{type(component).__name__} has to define d{name}, because "
-                                  f"{name} depends on a Param")
-    return method
+        raise TypeError(f"{component} has no gradient yet: call edf.backward(loss)")
 
 
+def missing(component, name):
+    """Raise NotImplementedError: there is no method d<name>."""
+    kind = type(component).__name__
+    raise NotImplementedError(f"{kind} has to define d{name}, because {name} depends on a Param")
+
+
+@np.errstate(under="ignore")
 def as_numbers(value, owner):
     """Return an array of numbers, real ones as `dtype`; else raise ValueError."""
     array, hint = np.asarray(value), ""
@@ -1729,7 +1669,7 @@ def facts(component, method, error):
 
 
 def refusing(words):
-    """Return a method that raises TypeError: Python or NumPy would misread a component."""
+    """Return a method that raises TypeError, where a component would be misread."""
     def method(component, *args, **options):
         raise TypeError(f"{component} {words}")
     return method
@@ -1744,6 +1684,5 @@ Component.__reduce_ex__ = refusing("cannot be copied, as it is part of a graph: 
                                    "kept = edf.save(), and put them back, edf.load(kept)")
 Component.__init_subclass__ = classmethod(prepare)
 [prepare(kind) for kind in [*globals().values()] if isinstance(kind, Joining)]
-
 if __name__ == "__main__":
     print(__doc__)

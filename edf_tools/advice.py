@@ -12,7 +12,6 @@ ADVICE = {
                   "and gradients from backward(loss) and by add_grad",
     "positional argument": "f takes self and the inputs, d<input> self, dy and "
                            "then the same as f, forward and backward only self",
-    "'tuple' and 'int'": "one number is meant, for both axes",
     "the gradient has shape": "an input has a gradient of its own shape: where "
                               "NumPy repeated it, edf.unbroadcast(grad, "
                               "b.shape) sums over the copies",

@@ -1,15 +1,21 @@
-"""The checks: each says in one line what came of an exercise.
+"""The checks: each says what came of an exercise, and if it is not right what differs and where.
 
     ReLU = check("MyReLU")      # below the cell that defines MyReLU
-    score_sheet()               # the state of all exercises
 
 No check contains an answer: values are compared with known numbers, gradients
 with differences of the values of your own f.
 """
 
+import ast
+import html
+import linecache
+import re
 import sys
+import textwrap
+import traceback
 import warnings
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -31,15 +37,31 @@ class Exercise(NamedTuple):
 EXERCISES = {}          # {name: Exercise}, of all problem sets
 results = {}            # {name: "done", "not yet" or "failing"}, as checks are run
 
+MARKS = {"done": ("✓", "#2e8b57"), "not yet": ("○", "#b8860b"), "failing": ("✗", "#d9534f")}
+
+# Patterns for the words of an error and the line below them, and what to say instead.
+MISTAKES = {
+    r"does not support ufuncs":
+        "functions of NumPy take arrays, not components: use edf.Exp, edf.Tanh, ** 0.5 and so on",
+    r"is a component, not an array.*\n.*edf\.(Param|Input)\(":
+        "it is a component already: use it as it is, without edf.Param or edf.Input",
+    r"not callable\n.*\.(value|grad)\(":
+        "value and grad are arrays, not methods: write p.grad, without ()",
+}
+
 
 def check(name):
-    """Test an exercise, say in one line what came of it, and return what to use.
+    """Test an exercise, say what came of it, and return what to use.
 
     That is what was written under this name if its test passes, and what EDF has
     in its place if not.  The graph is empty afterwards; `edf.dtype` and the
     random numbers of the notebook go on as if there had been no check.
+    Raises NameError if there is no such exercise.
     """
-    exercise = EXERCISES[name]
+    if name not in EXERCISES:
+        names = textwrap.fill(", ".join(EXERCISES), 90)
+        raise NameError(f"there is no exercise {name!r}; there are\n{names}")
+    exercise, namespace = EXERCISES[name], sys._getframe(1).f_globals
     saved = edf.dtype, edf.training, edf.rng.bit_generator.state
     edf.clear()
     edf.dtype, edf.training = np.float64, True
@@ -47,12 +69,12 @@ def check(name):
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", RuntimeWarning)      # an overflow is worth a word
-            mine = written(name, sys._getframe(1).f_globals)
-            said, state = f"public checks passed: {exercise.test(mine)}", "done"
+            mine = written(name, namespace)
+            why, said, state = exercise.test(mine), "public checks passed", "done"
     except NotImplementedError as error:
-        said, state = "not done yet" + (f": {error}" if str(error) else ""), "not yet"
+        why, said, state = str(error), "not done yet", "not yet"
     except Exception as error:
-        said, state = f"not right yet: {explain(error)}", "failing"
+        why, said, state = explain(error), "not right yet", "failing"
     finally:
         edf.dtype, edf.training, edf.rng.bit_generator.state = saved
         edf.clear()
@@ -61,8 +83,22 @@ def check(name):
         owner = "EDF's " if library.__module__ == "edf" else "nets."
         said += f" (going on with {owner}{library.__name__})"
     results[name] = state
-    print(f"{exercise.number} {name}: {said}")
+    show(f"{exercise.number} {name}: {said}", why, state, "get_ipython" in namespace)
     return mine if state == "done" else library
+
+
+def show(verdict, why, state, in_notebook):
+    """Print a verdict and, indented, the lines on why; a notebook adds a mark and a colour."""
+    verdict, *lines = [textwrap.fill(line, 90, subsequent_indent=" " * 8, break_on_hyphens=False)
+                       for line in [verdict, *textwrap.indent(why, "    ").splitlines()]]
+    text = "\n".join([verdict, *lines])
+    if not in_notebook:
+        return print(text)
+    from IPython.display import display
+    mark, colour = MARKS[state]
+    page = "\n".join([f'<b style="color: {colour}">{mark} {verdict}</b>', *map(html.escape, lines)])
+    page = f'<pre style="border-left: 4px solid {colour}; padding-left: 8px">{page}</pre>'
+    display({"text/plain": text, "text/html": page}, raw=True)
 
 
 def written(name, namespace):
@@ -82,32 +118,55 @@ def written(name, namespace):
 
 
 def explain(error):
-    """Return a sentence on an error: its kind, its words, and where it happened."""
-    said = isinstance(error, AssertionError) and str(error)     # these are written for students
-    kind = "" if said else f"{type(error).__name__}: "
-    words = [f"{kind}{error}", *getattr(error, "__notes__", [])]
-    if "does not support ufuncs" in str(error):
-        words = ["TypeError: a function of NumPy got a component, but takes arrays: use edf.Exp, "
-                 "edf.Tanh, ** 0.5 and so on"]
+    """Return lines on an error: its words, with what was expected on a line of its own; the
+    line of the student's cell; where in the graph it arose; and last what to do."""
+    words, line, dy, trace = str(error), "", "", error.__traceback__
+    stack = [*zip((frame for frame, _ in traceback.walk_tb(trace)), traceback.extract_tb(trace))]
+    for frame, spot in stack:
+        if frame.f_globals.get("__name__") == "__main__":
+            line = f"line {spot.lineno} of the cell: {spot.line}"
+        if frame.f_code is edf.Component.backward.__code__:
+            dy = f", where dy is {np.shape(frame.f_locals['self'].grad)}"
     if isinstance(error, SyntaxError):
-        words = [f"{type(error).__name__}: {error.msg}, line {error.lineno} of the cell: "
-                 f"{(error.text or '').strip()}"]
-    return ", ".join(text.partition("\n")[0] for text in words)
+        words, line = error.msg, f"line {error.lineno} of the cell: {(error.text or '').strip()}"
+    for pattern, meaning in MISTAKES.items():
+        words = meaning if re.search(pattern, f"{words}\n{line}") else words
+    if not words or not isinstance(error, AssertionError):      # these are written for students
+        words = f"{type(error).__name__}: {words}"
+    if re.search("core dimension|broadcast together|not aligned", words):
+        words = misfit(*stack[-1]) or words
+    words = re.sub(", (?=expected |central differences |but )", "\n", words)
+    notes = [note.splitlines() for note in getattr(error, "__notes__", []) if note]
+    places = [first + dy if first.startswith("in d") else first for first, *_ in notes]
+    advice = [text for note in notes for text in note[1:] if not text.startswith("built at ")]
+    built = re.search(r"\nbuilt at (line .* of) a (cell: .*)", "\n".join(sum(notes, [])))
+    line = line or (f"{built[1]} the {built[2]}" if built else "")
+    return "\n".join([words, *filter(None, [line]), *places, *advice])
 
 
-def score_sheet(leave_out=()):
-    """Print the state of each exercise, but of these sections, and how many are done."""
-    states = []
-    for name, exercise in EXERCISES.items():
-        if int(exercise.number.split(".")[0]) not in leave_out:
-            states.append(results.get(name, "not checked"))
-            print(f"{exercise.number:>5}  {name:28} {states[-1]}")
-    counts = {state: states.count(state) for state in ("done", "not yet", "failing", "not checked")}
-    print(f"{counts.pop('done')} of {len(states)} done"
-          + "".join(f", {count} {state}" for state, count in counts.items() if count))
+def misfit(frame, spot):
+    """Return "in da: dy (2, 4) @ b (3, 4) do not fit" of what a frame stopped at, if it can."""
+    with suppress(Exception):           # there may be no source, or other operations in it
+        lines = linecache.getlines(spot.filename)[spot.lineno - 1:spot.end_lineno]
+        lines[-1] = lines[-1][:spot.end_colno]
+        text = " ".join("".join(lines)[spot.colno:].split())
+        tree = ast.parse(text, mode="eval").body
+        binary = isinstance(tree, ast.BinOp)
+        for part in reversed([tree.left, tree.right] if binary else tree.args):
+            start, end = part.col_offset, part.end_col_offset
+            value = eval(text[start:end], frame.f_globals, frame.f_locals)
+            end += len(re.match(r"( ?\))*", text[end:])[0]) if binary else 0
+            text = f"{text[:end]} {np.shape(value)}{text[end:]}"
+        return f"in {spot.name}: {text} do not fit"
 
 
 # Tests.
+
+def require(right, words):
+    """Raise AssertionError with these words unless this is right (python -O drops an assert)."""
+    if not right:
+        raise AssertionError(words)
+
 
 def component_test(x, y, *more, **options):
     """Return a test: does the component turn x into y, and is its gradient that of its values?
@@ -121,31 +180,42 @@ def component_test(x, y, *more, **options):
 
 
 def value_and_gradient(node, y):
-    """Compare the value of a node with y, and all gradients with differences of values."""
+    """Compare the value of a node with y, and all gradients with differences of values.
+
+    The graph is empty afterwards.
+    """
     require_return(node, edf.Component)
+    for param in edf.params:
+        param.value.flags.writeable = False         # a formula must not change what it gets
     edf.forward()
-    got = node.value.tolist()
-    assert np.shape(got) == np.shape(y) and np.allclose(got, y, atol=1e-6), (
-        f"the value is {got}, expected {y}")
+    got = node.value.round(7).tolist()
+    require(np.shape(got) == np.shape(y) and np.allclose(got, y, atol=1e-6),
+            f"the value is {got}, expected {y}")
+    if node.needs_grad:
+        edf.backward(node)
+    for param in edf.params:
+        require(param.grad is not None, f"no gradient reaches {param}: use it itself, not its "
+                ".value, nor a new Param")
     try:
         errors = edf.check_gradients(node)
     except AssertionError as error:
-        if ignores_dy(node):
-            error.add_note("the same comes out whatever dy is: is dy used?")
+        for method in ignore_dy(node):
+            error.add_note(f"{method} returns the same whatever dy is: is dy used?")
         raise
+    edf.clear()
     return f"values right, largest gradient error {max(errors.values()):.1e}"
 
 
-def ignores_dy(node):
-    """Does a d-method of this component return the same for another dy?"""
+def ignore_dy(node):
+    """Return the names of the d-methods of this component that return the same for another dy."""
     edf.forward()
-    values, dy = node.values(), np.ones(node.value.shape)
-    methods = [getattr(node, "d" + name) for name, argument in node.arguments.items()
-               if isinstance(argument, edf.Param)]
-    return any(np.array_equal(method(dy, *values), method(3 * dy, *values)) for method in methods)
+    values, dys = node.values(), edf.rng.normal(size=(2, *node.value.shape))
+    names = [f"d{name}" for name, x in node.arguments.items() if isinstance(x, edf.Param)]
+    return [name for name in names if hasattr(node, name)
+            and np.array_equal(*(getattr(node, name)(dy, *values) for dy in dys))]
 
 
 def require_return(got, kind):
     """Refuse a result that is not of this kind, such as None."""
-    assert isinstance(got, kind), (f"it returned {got}: is its return missing?" if got is None
-                                   else f"it returned {got}, not {kind.__name__}")
+    require(isinstance(got, kind), f"it returned {got}: is its return missing?" if got is None
+            else f"it returned {got}, not {kind.__name__}")

@@ -11,6 +11,7 @@ from problem_sets import nets
 from problem_sets.checks import (
     Exercise,
     component_test,
+    require,
     require_return,
     value_and_gradient,
 )
@@ -24,12 +25,12 @@ def prediction_test(mine):
     edf.forward()
     edf.backward(loss)
     guesses = mine()
-    assert isinstance(guesses, tuple | list | np.ndarray) and len(guesses) == 3 and all(
-        np.shape(guess) == () for guess in guesses), (
-        f"it returned {guesses}, but three numbers are asked for")
+    require(isinstance(guesses, tuple | list | np.ndarray) and len(guesses) == 3 and all(
+            np.ndim(guess) == 0 and np.asarray(guess).dtype.kind in "iuf" for guess in guesses),
+            f"it returned {guesses}, but three numbers are asked for")
     truth = {"loss.value": loss.value, "p.grad": p.grad, "q.grad": q.grad}
     for (name, value), guess in zip(truth.items(), guesses):
-        assert guess == value, f"{name} is not {guess}"
+        require(guess == value, f"{name} is not {guess}")
     return "all three numbers are what EDF computes"
 
 
@@ -39,15 +40,15 @@ def my_gradients_test(mine):
         return x * edf.Exp(edf.Tanh(x))
 
     def used_twice():
-        x, data = edf.Param([[1.0, 2.0], [3.0, -1.0]]), edf.Input([[1.0, 0.5], [2.0, 1.0]])
-        return x * x * data
+        x = edf.Param([[1.0, 2.0, -0.5], [3.0, -1.0, 0.5]])
+        return x * x * edf.Input([[1.0, 0.5, -2.0], [2.0, 1.0, 0.25]])
 
     def shared_array():                 # the gradient of a Reshape is a view of its own
         x = edf.Param([1.0, 2.0])
         y = edf.Sigmoid(x)
         return y * edf.Reshape(x, (2,))
 
-    hints = {shared_array: " (was it changed in place, with +=, after it had been right?)"}
+    hints = {shared_array: "\nwas it changed in place, with +=, after it had been right?"}
     for build in simple, used_twice, shared_array:
         edf.clear()
         loss = build()
@@ -55,13 +56,17 @@ def my_gradients_test(mine):
         edf.forward()
         got = mine(loss, nets.shares)
         require_return(got, dict)
+        for key in got:
+            require(isinstance(key, edf.Component), f"{key!r} is a key of the dictionary: the keys "
+                    "are the components themselves, as in gradients[loss]")
         for node in edf.components:
-            assert node.grad is None, f"it has set {edf.label(node)}.grad: use the dictionary only"
+            require(node.grad is None,
+                    f"it has set {edf.label(node)}.grad: use the dictionary only")
         edf.backward(loss)
         for node in reversed(edf.components):
             if node.grad is None:
                 continue
-            assert node in got, f"{node} got no gradient: is the list walked from its end?"
+            require(node in got, f"{node} got no gradient: is the list walked from its end?")
             same_gradient(edf.label(node), got[node], node.grad, loss, hints.get(build, ""))
     return "all gradients of three graphs are those of edf.backward"
 
@@ -69,20 +74,20 @@ def my_gradients_test(mine):
 def same_gradient(name, got, want, loss, hint):
     """Compare one gradient with that of edf.backward."""
     got = np.asarray(got)
-    assert got.shape == want.shape, (
-        f"the gradient of {name} has shape {got.shape}, but its value has shape {want.shape}")
+    require(got.shape == want.shape,
+            f"the gradient of {name} has shape {got.shape}, but its value has shape {want.shape}")
     if np.allclose(got, want * loss.value.size):
-        hint = f" (is the mean of the {loss.value.size} entries of the loss differentiated?)"
-    assert np.allclose(got, want, atol=1e-9), (
-        f"the gradient of {name} is {got.round(6).tolist()}, "
-        f"expected {want.round(6).tolist()}{hint}")
+        hint = f"\nis the mean of the {loss.value.size} entries of the loss differentiated?"
+    require(np.allclose(got, want, atol=1e-9),
+            f"the gradient of {name} is {got.round(6).tolist()}, "
+            f"expected {want.round(6).tolist()}{hint}")
 
 
 def require_number(got):
     """Refuse a result that is not one finite number."""
-    assert got is not None, "it returned None: is its return missing?"
-    assert np.shape(got) == () and np.isfinite(got), (
-        f"it returned {np.asarray(got).tolist()}, expected one number")
+    require(got is not None, "it returned None: is its return missing?")
+    require(np.shape(got) == () and np.isfinite(got),
+            f"it returned {np.asarray(got).tolist()}, expected one number")
 
 
 def numeric_gradient_test(mine):
@@ -106,17 +111,17 @@ def numeric_gradient_test(mine):
         before = at.copy()
         got = mine(function, at)
         require_return(got, np.ndarray)
-        assert (at == before).all(), f"it has changed x from {before.tolist()} to {at.tolist()}"
-        assert got.shape == at.shape, f"x has shape {at.shape}, but the result {got.shape}"
+        require((at == before).all(), f"it has changed x from {before.tolist()} to {at.tolist()}")
+        require(got.shape == at.shape, f"x has shape {at.shape}, but the result {got.shape}")
         wrong = np.argwhere(~np.isclose(got, want, atol=1e-7))
         if len(wrong):
             entry = tuple(wrong[0].tolist())
             raise AssertionError(f"for the function {function.__name__}, entry {entry} is "
                                  f"{got[entry]:.7g}, expected {np.asarray(want)[entry]:.7g}")
     got = mine(lambda x: (x ** 3).sum(), np.array([1.0, 2.0]), h=0.1)
-    assert np.allclose(got, [3.01, 12.01], atol=1e-9), (
-        f"for sum x^3 at (1, 2) with h = 0.1 it gives {got.tolist()}, expected [3.01, 12.01]: "
-        "is h used, on both sides?")
+    require(np.allclose(got, [3.01, 12.01], atol=1e-9),
+            f"for sum x^3 at (1, 2) with h = 0.1 it gives {got.tolist()}, expected [3.01, 12.01]\n"
+            "is h used, on both sides?")
     return "four gradients right, and x is as it was"
 
 
@@ -204,7 +209,7 @@ def checker_test(mine):
         edf.clear()
         got = mine(kind, x.copy(), nets.numeric_gradient)
         require_number(got)
-        assert got >= 0, f"for {kind.__name__} the largest error is {got:.1e}: negative"
+        require(got >= 0, f"for {kind.__name__} the largest error is {got:.1e}: negative")
         return got
 
     rights = {"Sigmoid": edf.Sigmoid, "a component whose entries depend on the whole row": Halves,
@@ -213,15 +218,15 @@ def checker_test(mine):
     largest = 0
     for words, kind in rights.items():
         found = error(kind)
-        hint = (": is the error relative?" if kind is Large
-                else ": is param.value x again when backward runs?" if found < 1e-4 else "")
-        assert found < 1e-6, (f"the gradient of {words} is right, but the error is {found:.1e}, "
+        hint = ("\nis the error relative?" if kind is Large
+                else "\nis param.value x again when backward runs?" if found < 1e-4 else "")
+        require(found < 1e-6, f"the gradient of {words} is right, but the error is {found:.1e}, "
                               f"expected less than 1e-6{hint}")
         largest = max(largest, found)
     smallest = np.inf
     for kind in bugs:
         found = error(kind)
-        assert found > 1e-3, (f"planted bug slipped through: {kind.__doc__} has the "
+        require(found > 1e-3, f"planted bug slipped through: {kind.__doc__} has the "
                               f"error {found:.1e}, expected more than 1e-3")
         smallest = min(smallest, found)
     return (f"four right gradients accepted (errors up to {largest:.1e}), "
@@ -229,17 +234,19 @@ def checker_test(mine):
 
 
 def relu_test(component):
-    said = component_test(x=[[-2.0, -0.5], [0.5, 2.0]], y=[[0, 0], [0.5, 2.0]])(component)
+    said = component_test(x=[[-2.0, -0.5, 1.5], [0.5, 2.0, -1.0]],
+                          y=[[0, 0, 1.5], [0.5, 2.0, 0]])(component)
     kink = component(edf.Param([0.0]))
     edf.forward()
     edf.backward(kink)
-    assert kink.x.grad == 0, f"at the kink x = 0 the gradient is {kink.x.grad[0]}, expected 0"
+    require(kink.x.grad == 0, f"at the kink x = 0 the gradient is {kink.x.grad[0]}, expected 0")
     return said
 
 
 def divide_test(component):
     for a, b, y in (
-            ([[1.0, -2.0], [3.0, 4.0]], [[2.0, 4.0], [-1.0, 0.5]], [[0.5, -0.5], [-3.0, 8.0]]),
+            ([[1.0, -2.0, 6.0], [3.0, 4.0, -5.0]], [[2.0, 4.0, -3.0], [-1.0, 0.5, 2.0]],
+             [[0.5, -0.5, -2.0], [-3.0, 8.0, -2.5]]),
             ([[1.0, 2.0, -3.0]], [[4.0, -5.0, 0.8]], [[0.25, -0.4, -3.75]])):
         said = value_and_gradient(component(edf.Param(a), edf.Param(b)), y)
     return said
@@ -271,10 +278,10 @@ def unbroadcast_test(mine):
             error.add_note(place)
             raise
         require_return(None if got is None else np.asarray(got), np.ndarray)
-        assert np.shape(got) == shape, f"{place}: the result has shape {np.shape(got)}"
-        assert np.allclose(got, expected), (
-            f"{place}: the result is {got.tolist()}, expected {expected}")
-        assert np.array_equal(grad, before), f"{place}: grad itself was changed"
+        require(np.shape(got) == shape, f"{place}: the result has shape {np.shape(got)}")
+        require(np.allclose(got, expected),
+                f"{place}: the result is {got.tolist()}, expected {expected}")
+        require(np.array_equal(grad, before), f"{place}: grad itself was changed")
     return f"{len(cases)} sums right, from () to (1, 3, 4)"
 
 
@@ -302,8 +309,8 @@ class Witness(edf.SGD):
         self.net, self.batches = net, []
 
     def step(self):
-        assert edf.params[0].grad is not None, (
-            "the first step comes before backward: there is no gradient yet")
+        require(edf.params[0].grad is not None,
+                "the first step comes before backward: there is no gradient yet")
         self.batches.append(self.net.x.value.copy())
         super().step()
 
@@ -316,22 +323,23 @@ def training_test(mine):
     start = edf.params[0].value.copy()
     sgd = Witness(0.5, net)
     losses = mine(net, points, labels, sgd, 10, size=16)
-    assert sgd.batches, "step() of the optimiser that it was handed was never called"
-    assert not np.array_equal(edf.params[0].value, start), "the weights are those of the start"
+    require(sgd.batches, "step() of the optimiser that it was handed was never called")
+    require(not np.array_equal(edf.params[0].value, start), "the weights are those of the start")
     epoch = [len(batch) for batch in sgd.batches]
-    assert epoch == [16, 16, 16, 2] * 10, (
+    require(
+        epoch == [16, 16, 16, 2] * 10,
         f"the steps were taken on batches of {', '.join(map(str, epoch[:5]))}, ..., {len(epoch)} "
         "in all; expected 16, 16, 16, 2, 16, ..., 40 in all (50 points, 10 epochs)")
-    assert np.array_equal(np.concatenate(sgd.batches[:4]), points), (
-        "the batches of the first epoch are not the points, each once, in their order")
+    require(np.array_equal(np.concatenate(sgd.batches[:4]), points),
+            "the batches of the first epoch are not the points, each once, in their order")
     require_return(losses, list)
-    assert len(losses) == 10, f"it returned {len(losses)} losses for 10 epochs"
+    require(len(losses) == 10, f"it returned {len(losses)} losses for 10 epochs")
     for epoch, expected in (1, 0.6081292), (2, 0.2656659), (10, 0.1286147):
         got = losses[epoch - 1]
-        assert np.shape(got) == (), f"the loss of epoch {epoch} has shape {np.shape(got)}, not ()"
-        assert abs(got - expected) < 1e-5, (
-            f"the mean loss of epoch {epoch} is {got:.7f}, expected {expected} (over all 50 "
-            "examples, each loss from before the step of its batch)")
+        require(np.shape(got) == (), f"the loss of epoch {epoch} has shape {np.shape(got)}, not ()")
+        require(abs(got - expected) < 1e-5,
+                f"the mean loss of epoch {epoch} is {got:.7f}, expected {expected}\nover all "
+                "50 examples, each loss from before the step of its batch")
     return f"40 steps, the last of each epoch on 2 points; the loss falls to {losses[-1]:.3f}"
 
 
@@ -345,11 +353,13 @@ def descent_test(descent):
         try:
             sgd.step()
         except TypeError as error:
-            error.add_note("change param.value, not param")
+            if "component" in str(error):
+                error.add_note("change param.value, not param")
             raise
     for name, param, expected in ("w", w, [0.405, -0.81]), ("b", b, 1.6):
         got = param.value.tolist()
-        assert np.allclose(got, expected), f"three steps take {name} to {got}, expected {expected}"
+        require(np.allclose(got, expected),
+                f"three steps take {name} to {got}, expected {expected}")
     return "three steps lead where they should"
 
 
@@ -379,15 +389,15 @@ def error_rate_test(mine):
             x.value, labels.value = np.zeros((1, side * side)), [0]
             seen.rows, seen.trained = [], False
             got = mine(net, images, classes)
-            assert np.ndim(got) == 0, f"it returned {np.shape(got)} numbers, expected one"
+            require(np.ndim(got) == 0, f"it returned {np.shape(got)} numbers, expected one")
             require_return(got, numbers.Real)
-            assert len(seen.rows) == count and np.allclose(
-                np.sum(seen.rows, axis=0), images.reshape(count, -1).sum(axis=0)), (
-                f"it was handed {count} images, but those that went through the net are "
-                f"{len(seen.rows)}, or others")
-            assert not seen.trained, "it ran the net as in training: keep the with line"
-            assert abs(got - expected) < 1e-6, (
-                f"with {count} images, and {kind} as labels, it is {got}, expected {expected}")
+            require(len(seen.rows) == count and np.allclose(
+                    np.sum(seen.rows, axis=0), images.reshape(count, -1).sum(axis=0)),
+                    f"it was handed {count} images, but those that went through the net are "
+                    f"{len(seen.rows)}, or others")
+            require(not seen.trained, "it ran the net as in training: keep the with line")
+            require(abs(got - expected) < 1e-6,
+                    f"with {count} images, and {kind} as labels, it is {got}, expected {expected}")
     return "0, 1 and a half where they should be, on the images it is handed"
 
 
@@ -413,7 +423,8 @@ def suspect_repeat_test(repeat):
     loss = edf.Sum(repeat(x))
     edf.forward()
     edf.backward(loss)
-    assert np.allclose(x.grad, 16), f"the sum of 16 copies has the slope 16, not {x.grad.item():g}"
+    require(np.allclose(x.grad, 16),
+            f"the sum of 16 copies has the slope 16, not {x.grad.item():g}")
     return said
 
 
@@ -425,7 +436,8 @@ def suspect_normalize_test(normalize):
     node.grad = np.ones((2, 3))
     alone(node, "backward")
     entry = np.unravel_index(abs(node.t.grad).argmax(), (2, 3))
-    assert abs(node.t.grad[entry]) < 1e-12, (
+    require(
+        abs(node.t.grad[entry]) < 1e-12,
         f"{node.name}.dt gives {node.t.grad[entry]:.7g} at entry {tuple(map(int, entry))} for an "
         "upstream gradient of ones: it must be 0, as the rows of the value always add up to 1")
     edf.clear()
@@ -437,7 +449,7 @@ def suspect_jacobian_test(jacobian):
     o = np.array([1.0, 2.0, 3.0])
     got = jacobian(o.copy())
     require_return(got, np.ndarray)
-    assert got.shape == (3, 3), f"the matrix has shape {got.shape}, expected (3, 3)"
+    require(got.shape == (3, 3), f"the matrix has shape {got.shape}, expected (3, 3)")
     scores = edf.Input([o])
     y = edf.Softmax(scores)
     for j in range(3):
@@ -447,7 +459,8 @@ def suspect_jacobian_test(jacobian):
             edf.forward()
             ends.append(y.value[0])
         for i, want in enumerate((ends[0] - ends[1]) / 2e-5):
-            assert abs(got[i, j] - want) < 1e-8, (
+            require(
+                abs(got[i, j] - want) < 1e-8,
                 f"row {i}, column {j}, the derivative of y_{i} by o_{j}, is {got[i, j]:.7f}, but "
                 f"differences give {want:.7f} (column {j} adds up to {got[:, j].sum():.4f})")
     return "all nine derivatives right, and columns add up to 0"
@@ -464,9 +477,9 @@ def best_net_test(mine):
     net = mine(digits.train_images, digits.train_labels)
     require_return(net, Net)
     kinds = {type(component).__name__ for component in edf.components}
-    assert not kinds & {"Conv2d", "MaxPool2d", "AvgPool2d"}, "a perceptron has no convolutions"
+    require(not kinds & {"Conv2d", "MaxPool2d", "AvgPool2d"}, "a perceptron has no convolutions")
     error = error_rate(net, digits.test_images, digits.test_labels)
-    assert error <= 0.15, (f"after training on 1,397 digits it gets {error:.1%} of 400 others "
+    require(error <= 0.15, f"after training on 1,397 digits it gets {error:.1%} of 400 others "
                            "wrong, at most 15 % are asked for")
     return f"{error:.1%} of 400 digits wrong, at most 15 % were asked for"
 
@@ -479,10 +492,12 @@ EXERCISES = {
     "my_numeric_gradient": Exercise("2.1", 2, numeric_gradient_test, nets.numeric_gradient),
     "my_check": Exercise("2.2", 4, checker_test, nets.gradient_error),
     "MyTanh": Exercise("3.1", 1, component_test(
-        x=[[-1.0, 0.0], [0.5, 2.0]], y=[[-0.7615942, 0.0], [0.4621172, 0.9640276]]), edf.Tanh),
+        x=[[-1.0, 0.0, 2.0], [0.5, -2.0, 1.0]],
+        y=[[-0.7615942, 0.0, 0.9640276], [0.4621172, -0.9640276, 0.7615942]]), edf.Tanh),
     "MyReLU": Exercise("3.2", 2, relu_test, edf.ReLU),
     "MyLeakyReLU": Exercise("3.3", 2, component_test(
-        x=[[-2.0, -0.5], [0.5, 2.0]], y=[[-0.1, -0.025], [0.5, 2.0]], slope=0.05), edf.LeakyReLU),
+        x=[[-2.0, -0.5, 1.5], [0.5, 2.0, -1.0]], y=[[-0.1, -0.025, 1.5], [0.5, 2.0, -0.05]],
+        slope=0.05), edf.LeakyReLU),
     "MyDivide": Exercise("4.1", 2, divide_test),
     "MyMatMul": Exercise("4.2", 2, matmul_test),
     "my_unbroadcast": Exercise("4.3", 3, unbroadcast_test),

@@ -6,7 +6,7 @@ import numpy as np
 
 import edf
 from problem_sets import nets
-from problem_sets.checks import Exercise, require_return, value_and_gradient
+from problem_sets.checks import Exercise, require, require_return, value_and_gradient
 
 # The tests.
 
@@ -16,21 +16,21 @@ def sweep_test(mine):
     calls = []
 
     def run(value, seed):
-        assert (value, seed) in table, (
-            f"it called run({value}, {seed}), but there is no such value or no such seed")
+        require((value, seed) in table,
+                f"it called run({value}, {seed}), but there is no such value or no such seed")
         calls.append((value, seed))
         return table[value, seed]
 
     got = mine(run, [0.1, 5, 1], [3, 8])
     require_return(got, np.ndarray)
-    assert got.shape == (3, 2), (f"for 3 values and 2 seeds it has shape {got.shape}, "
+    require(got.shape == (3, 2), f"for 3 values and 2 seeds it has shape {got.shape}, "
                                  "expected (3, 2)")
     for (i, j), result in np.ndenumerate(got):
         value, seed = [0.1, 5, 1][i], [3, 8][j]
-        assert np.array_equal(result, table[value, seed], equal_nan=True), (
-            f"entry ({i}, {j}) is {result}, but run({value}, {seed}) returned "
-            f"{table[value, seed]}")
-    assert len(calls) == 6, f"it called run {len(calls)} times: once for each entry is enough"
+        require(np.array_equal(result, table[value, seed], equal_nan=True),
+                f"entry ({i}, {j}) is {result}, but run({value}, {seed}) returned "
+                f"{table[value, seed]}")
+    require(len(calls) == 6, f"it called run {len(calls)} times: once for each entry is enough")
     return "every run in its place, and the one that diverged is nan"
 
 
@@ -43,10 +43,10 @@ def choice_test(mine):
             ("the smallest error wins", [[0.05, 0.04], [0.9, 0.9], [0.1, 0.1], [0.3, 0.2]], 5)):
         got = mine([5, 1, 0.5, 0.1], np.array(rows))
         require_return(got, numbers.Real)
-        assert got in (5, 1, 0.5, 0.1), (
-            f"it chose {got}, which is none of the values [5, 1, 0.5, 0.1]")
-        assert got == expected, (f"with the values [5, 1, 0.5, 0.1] and the errors {rows} "
-                                 f"it chose {got}, expected {expected}: {why}")
+        require(got in (5, 1, 0.5, 0.1),
+                f"it chose {got}, which is none of the values [5, 1, 0.5, 0.1]")
+        require(got == expected, f"with the values [5, 1, 0.5, 0.1] and the errors {rows} "
+                                 f"it chose {got}, expected {expected}\n{why}")
     return "three tables, the right value in each"
 
 
@@ -54,15 +54,15 @@ def spread_test(mine):
     errors = np.array([[0.02, 0.03, 0.04], [0.06, 0.06, 0.06], [0.05, np.nan, 0.07],
                        [0.01, 0.02, 0.06]])
     got = mine(errors)
-    assert got is not None, "it returned None: is its return missing?"
-    assert len(got) == 2, f"it returned {len(got)} things, expected two: mean, standard deviation"
+    require(got is not None, "it returned None: is its return missing?")
+    require(len(got) == 2, f"it returned {len(got)} things, expected two: mean, standard deviation")
     for name, array, expected in (("mean", got[0], [0.03, 0.06, np.nan, 0.03]),
                                   ("standard deviation", got[1], [0.01, 0, np.nan, 0.0264575])):
-        assert np.shape(array) == (4,), (f"for errors (4, 3) the {name} has shape "
+        require(np.shape(array) == (4,), f"for errors (4, 3) the {name} has shape "
                                          f"{np.shape(array)}, expected (4,)")
         for row, number, right in zip(errors.tolist(), np.asarray(array).tolist(), expected):
-            assert np.isclose(number, right, rtol=0, atol=1e-6, equal_nan=True), (
-                f"the {name} of {row} is {number:.6g}, expected {right:.6g}")
+            require(np.isclose(number, right, rtol=0, atol=1e-6, equal_nan=True),
+                    f"the {name} of {row} is {number:.6g}, expected {right:.6g}")
     return "mean and standard deviation right, nan where a run diverged"
 
 
@@ -83,15 +83,15 @@ def optimiser_test(golden, later, **options):
             got = float(w.value)
             hint = ""
             if count == 1 and np.isclose(1 - got, 0.01 * (1 - expected), rtol=1e-3):
-                hint = ": is lr in the direction? step multiplies by it"
+                hint = "\nis lr in the direction? step multiplies by it"
             if count == 1 and np.isclose(got - 1, 1 - expected, rtol=1e-3):
-                hint = ": this goes uphill, as step subtracts the direction"
+                hint = "\nthis goes uphill, as step subtracts the direction"
             if count > 1:
-                hint = ": step 1 was right, so look at what is kept, and how it is used"
-            assert abs(got - expected) < 1e-6, (
-                f"with the loss w^2 / 2, w = 1 and lr = 0.01, step {count} leads to w = "
-                f"{got:.7g}, expected {expected:.7g}{hint}")
-            assert w.grad == grad, "direction changes param.grad in place: make a new array"
+                hint = "\nstep 1 was right, so look at what is kept, and how it is used"
+            require(abs(got - expected) < 1e-6,
+                    f"with the loss w^2 / 2, w = 1 and lr = 0.01, step {count} leads to w = "
+                    f"{got:.7g}, expected {expected:.7g}{hint}")
+            require(w.grad == grad, "direction changes param.grad in place: make a new array")
         two_parameters(optimiser, options, later)
         return f"w is {golden[-1]:.6f} after three steps, and two parameters are kept apart"
     return test
@@ -102,10 +102,10 @@ def require_direction(optimiser):
     grad = np.array([[3.0, -1.0, 2.0]])
     with np.errstate(divide="ignore", invalid="ignore"):
         got = optimiser(lr=0.01).direction(grad, {})
-    assert got is not None, "direction returned None: is its return missing?"
-    assert np.shape(got) == grad.shape, (
-        f"direction returns shape {np.shape(got)} for a gradient of shape {grad.shape}")
-    assert np.array_equal(grad, [[3, -1, 2]]), "direction changes grad in place: make a new array"
+    require(got is not None, "direction returned None: is its return missing?")
+    require(np.shape(got) == grad.shape,
+            f"direction returns shape {np.shape(got)} for a gradient of shape {grad.shape}")
+    require(np.array_equal(grad, [[3, -1, 2]]), "direction changes grad in place: make a new array")
 
 
 def two_parameters(optimiser, options, later):
@@ -127,9 +127,10 @@ def two_parameters(optimiser, options, later):
     hint = ("is eps outside the root, and all of it entry by entry? " if "eps" in options else "")
     for name, param, expected in ("w", w, later[0]), ("b", b, later[1]):
         got = param.value.round(7).tolist()
-        assert np.allclose(got, expected, rtol=0, atol=1e-6), (
+        require(
+            np.allclose(got, expected, rtol=0, atol=1e-6),
             f"with two parameters, lr = 0.1, 0.1, 0.5{given}, three steps take {name} to {got}, "
-            f"expected {expected}: {hint}is anything kept on self that belongs to one "
+            f"expected {expected}\n{hint}is anything kept on self that belongs to one "
             "parameter? are all options used?")
 
 
@@ -144,7 +145,8 @@ def composed_batchnorm_test(mine):
     node = mine(x, edf.Param(GAMMA), edf.Param(BETA))
     require_return(node, edf.Component)
     kinds = {type(part).__name__ for part in edf.components}
-    assert not kinds & {"BatchNorm", "LayerNorm", "MyBatchNorm"}, "build it from smaller components"
+    require(not kinds & {"BatchNorm", "LayerNorm", "MyBatchNorm"},
+            "build it from smaller components")
     count = len(edf.components) - 3
     edf.forward()
     require_standard(node, x, eps=1e-5)
@@ -163,8 +165,8 @@ def batchnorm_test(mine):
     node = mine(edf.Param(BATCH), edf.Param(GAMMA), edf.Param(BETA))
     with edf.evaluating():
         edf.forward()
-    assert np.allclose(node.value, np.multiply(BATCH, GAMMA) + BETA, atol=1e-3), (
-        "in evaluation, before training, y must be gamma x + beta: is f as it was given?")
+    require(np.allclose(node.value, np.multiply(BATCH, GAMMA) + BETA, atol=1e-3),
+            "in evaluation, before training, y must be gamma x + beta: is f as it was given?")
     return normalizing(mine)
 
 
@@ -198,14 +200,14 @@ def normalizing(mine):
 
 def require_standard(node, x, eps):
     """Refuse values whose columns are not standardized, and say in what."""
-    assert node.value.shape == x.value.shape, (
-        f"y has shape {node.value.shape}, but x has shape {x.value.shape}")
+    require(node.value.shape == x.value.shape,
+            f"y has shape {node.value.shape}, but x has shape {x.value.shape}")
     z, v, rows = (node.value - BETA) / GAMMA, x.value.var(axis=0), len(x.value)
     mean, square, expected = z.mean(axis=0), (z ** 2).mean(axis=0), v / (v + eps)
     hint = "is beta added?" if np.allclose(mean * GAMMA, np.negative(BETA), atol=1e-3) else (
         "are the means taken over axis 0, and gamma and beta used last?")
-    assert abs(mean).max() < 1e-6, (
-        f"(y - beta) / gamma has the column means {mean.round(4)}, expected 0: {hint}")
+    require(abs(mean).max() < 1e-6,
+            f"(y - beta) / gamma has the column means {mean.round(4)}, expected 0\n{hint}")
     hint = "is the root taken, of the mean of the squares over axis 0?"
     if np.allclose(square, np.divide(expected, np.square(GAMMA)), atol=1e-3):
         hint = "is gamma used?"
@@ -213,9 +215,9 @@ def require_standard(node, x, eps):
         hint = "is the variance divided by B - 1? it must be B"
     elif eps > 1:
         hint = "is eps left out?" if np.allclose(square, 1) else "eps belongs under the root"
-    assert np.allclose(square, expected, atol=1e-6), (
-        f"with eps = {eps} and {rows} rows, the columns of (y - beta) / gamma have the mean "
-        f"squares {square.round(4)}, expected {expected.round(4)}: {hint}")
+    require(np.allclose(square, expected, atol=1e-6),
+            f"with eps = {eps} and {rows} rows, the columns of (y - beta) / gamma have the mean "
+            f"squares {square.round(4)}, expected {expected.round(4)}\n{hint}")
 
 
 def suspicion(dx, centred, eps):

@@ -1,6 +1,5 @@
 """The exercises on paper: EXERCISES, at the end, is the list of those that are checked."""
 
-
 import numpy as np
 
 import edf
@@ -9,6 +8,7 @@ from problem_sets import nets
 from problem_sets.checks import (
     Exercise,
     component_test,
+    require,
     require_return,
     value_and_gradient,
 )
@@ -29,7 +29,7 @@ def slope_test(mine):
             (example, 0.5, 1e-4, 0.79748170, "exp(sigmoid(x) tanh(x))")):
         got = mine(function, x, h)
         require_number(got)
-        assert abs(got - want) < 1e-7, (f"the central difference of {words} at {x} "
+        require(abs(got - want) < 1e-7, f"the central difference of {words} at {x} "
                                         f"with h = {h} is {want}, but it gives {got:.9g}")
     return "three differences right, of x^3 and of exp(sigmoid(x) tanh(x))"
 
@@ -40,7 +40,7 @@ def normalize_test(component):
     edf.forward()
     edf.backward(node)
     largest = abs(node.x.grad).max()
-    assert largest < 1e-12, ("dy is the same in all entries, so the gradient must be 0 (each row "
+    require(largest < 1e-12, "dy is the same in all entries, so the gradient must be 0 (each row "
                              f"of y adds up to 1 whatever x is), but it is up to {largest:.3g}")
     said = value_and_gradient(node, [[0.125, 0.25, 0.625], [0.125, 0.125, 0.75]])
     return "0 where dy is constant, " + said
@@ -56,17 +56,17 @@ def row_sum_test(component):
 
 def require_close(name, got, expected, where):
     """Refuse an array of another shape, or with other numbers."""
-    assert np.shape(got) == np.shape(expected), (
-        f"{name} of {where} has shape {np.shape(got)}, expected {np.shape(expected)}")
-    assert np.allclose(got, expected, rtol=1e-5, atol=1e-6), (
-        f"{name} of {where} is {np.round(got, 7).tolist()}, expected {expected}")
+    require(np.shape(got) == np.shape(expected),
+            f"{name} of {where} has shape {np.shape(got)}, expected {np.shape(expected)}")
+    require(np.allclose(got, expected, rtol=1e-5, atol=1e-6),
+            f"{name} of {where} is {np.round(got, 7).tolist()}, expected {expected}")
 
 
 def require_tuple(got, names):
     """Refuse a result that is not a tuple (or a list) of so many arrays."""
     require_return(tuple(got) if isinstance(got, list) else got, tuple)
-    assert len(got) == len(names), (
-        f"it returned {len(got)} results, but {len(names)} are asked for: {', '.join(names)}")
+    require(len(got) == len(names),
+            f"it returned {len(got)} results, but {len(names)} are asked for: {', '.join(names)}")
 
 
 def baselines_test(mine):
@@ -114,7 +114,8 @@ def suspect_softmax_test(softmax):
     alone(node, "backward")
     totals = node.o.grad.sum(axis=1)
     row = abs(totals).argmax()
-    assert abs(totals[row]) < 1e-12, (
+    require(
+        abs(totals[row]) < 1e-12,
         f"row {row} of what {node.name}.do returns adds up to {totals[row]:.7f}: it must be 0, as "
         "the same number added to all scores of a row changes nothing")
     edf.clear()
@@ -131,9 +132,9 @@ def second_derivative_test(mine):
 
     for build, x0, true in (example_a, 2.0, 160), (example_b, 0.5, 0.33113167):
         got = mine(build, x0)
-        assert got is not None, "it returned None: is its return missing?"
-        assert np.shape(got) == (), f"it returned {got}, but one number is asked for"
-        assert abs(got - true) < 1e-4, f"{build.__name__} at {x0} gives {got}, but it is {true}"
+        require(got is not None, "it returned None: is its return missing?")
+        require(np.shape(got) == (), f"it returned {got}, but one number is asked for")
+        require(abs(got - true) < 1e-4, f"{build.__name__} at {x0} gives {got}, but it is {true}")
     return "160 in example a (naive rule: 0), 0.3311 in example b (naive rule: -0.3919)"
 
 
@@ -144,13 +145,13 @@ def naive_rule_test(mine):
     for x, want, instead in zip(points, expected, true):
         got = mine(x)
         require_number(got)
-        also = (" (this is the true second derivative; the naive rule is asked for)"
+        also = ("\nthis is the true second derivative; the naive rule is asked for"
                 if abs(got - instead) < 1e-6 else "")
-        assert abs(got - want) < 1e-6, f"at x = {x} it gives {got:.7f}, expected {want:.7f}{also}"
+        require(abs(got - want) < 1e-6, f"at x = {x} it gives {got:.7f}, expected {want:.7f}{also}")
     got = mine(points)
-    assert np.shape(got) == points.shape, (
-        f"for an array of shape {points.shape} it returns one of shape {np.shape(got)}")
-    assert np.allclose(got, expected, atol=1e-6), f"for x = {points.tolist()} it gives {got}"
+    require(np.shape(got) == points.shape,
+            f"for an array of shape {points.shape} it returns one of shape {np.shape(got)}")
+    require(np.allclose(got, expected, atol=1e-6), f"for x = {points.tolist()} it gives {got}")
     return "four values right: at 0.5 it gives -0.3919, where the second derivative is 0.3311"
 
 
@@ -207,11 +208,12 @@ def backward_test(mine):
         got = mine(*given)
         require_tuple(got, "WbVc")
         for name, array, old in zip(["x", "labels", "h", "y", "V"], given, before):
-            assert np.array_equal(array, old), f"it writes into {name}: the caller still needs it"
+            require(np.array_equal(array, old), f"it writes into {name}: the caller still needs it")
         where = f"class {labels[0]}" if rows == 1 else "the batch of three"
         for name, gradient in reversed([*zip("WbVc", got)]):        # as they are computed
             if rows == 3 and np.shape(gradient) == np.shape(expected[name]):
-                assert not np.allclose(gradient, 3 * np.array(expected[name]), atol=1e-6), (
+                require(
+                    not np.allclose(gradient, 3 * np.array(expected[name]), atol=1e-6),
                     f"the gradient of {name} of {where} is 3 times too large: it is that of the "
                     "sum of the losses, not of their mean")
             require_close(f"the gradient of {name}", gradient, expected[name], where)
@@ -230,15 +232,15 @@ def network_test(mine):
         node = (mine(*inputs, W, b, V, c) if activation is edf.Sigmoid
                 else mine(*inputs, W, b, V, c, activation))
         require_return(node, edf.Component)
-        assert not any(isinstance(part, edf.Softmax) for part in edf.components), (
-            "SoftmaxCrossEntropy contains the softmax: hand it the scores")
+        require(not any(isinstance(part, edf.Softmax) for part in edf.components),
+                "SoftmaxCrossEntropy contains the softmax: hand it the scores")
         edf.forward()
         where = f"labels {labels} with {activation.__name__}"
         require_close("the mean loss", node.value.mean(), mean, where)
         if activation is edf.Sigmoid:
             edf.backward(node)
             for name, param in zip("WbVc", (W, b, V, c)):
-                assert param.grad is not None, f"the loss does not depend on {name}"
+                require(param.grad is not None, f"the loss does not depend on {name}")
                 require_close(f"the gradient of {name}", param.grad,
                               TINY_GRADIENTS[rows, tuple(labels)][name], where)
     errors = edf.check_gradients(node)

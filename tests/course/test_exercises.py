@@ -1,6 +1,10 @@
 """The exercises of the problem set: what their checks say of right and of wrong answers."""
 
+import ast
+import html
+import linecache
 import re
+import textwrap
 from pathlib import Path
 
 import hidden
@@ -34,23 +38,25 @@ def answered(cell):
 
 @pytest.fixture
 def said(capsys):
-    """A function: run the cell of an exercise and its check, and return what that says."""
+    """A function: run the cell of an exercise and its check, and return the lines it prints."""
     def run(name, cell):
         namespace = {"np": np, "edf": edf, "mlp": nets.mlp, "Net": nets.Net,
-                     "check": check, "data": DIGITS}
-        exec(compile(cell, "cell", "exec"), namespace)
+                     "check": check, "data": DIGITS, "__name__": "__main__"}
+        file = "ipykernel/1.py"
+        linecache.cache[file] = len(cell), None, cell.splitlines(True), file
+        exec(compile(cell, file, "exec"), namespace)
         exec(f'goes_on = check("{name}")', namespace)
         run.goes_on = namespace["goes_on"]
         text = capsys.readouterr().out
-        assert text.count("\n") == 1, text
+        assert all(len(line) <= 90 for line in text.splitlines() if " " in line.strip()), text
         number = re.escape(EXERCISES[name].number)
-        return re.fullmatch(rf"{number} {name}: (.*)\n", text)[1]
+        return re.fullmatch(rf"{number} {name}: (.*)\n", text, re.S)[1]
     return run
 
 
 @pytest.mark.parametrize("name", EXERCISES)
 def test_the_answer_passes_and_is_used(name, cells, said):
-    assert said(name, answered(cells[name])).startswith("public checks passed: ")
+    assert said(name, answered(cells[name])).startswith("public checks passed\n    ")
     assert said.goes_on.__name__ == name
 
 
@@ -73,7 +79,7 @@ def test_half_an_answer_is_not_done_yet(cells, said):
 @pytest.mark.parametrize("name", [name for name in EXERCISES if "uspect" in name])
 def test_an_error_that_is_to_be_found_is_there(name, cells, said):
     wrong = tool.MARKERS.sub("", tool.ANSWER.sub("", cells[name]))
-    assert said(name, wrong).startswith("not right yet: ")
+    assert said(name, wrong).startswith("not right yet\n")
 
 
 @pytest.mark.parametrize("name, right, answer, message", [
@@ -82,10 +88,16 @@ def test_a_wrong_answer_is_located_and_nobody_is_stuck(name, right, answer, mess
     correct = answered(cells[name])
     wrong = re.sub(rf"^{re.escape(right)}.*", lambda _: answer, correct, flags=re.M)
     assert wrong != correct
-    text = said(name, wrong)
+    verdict, why = said(name, wrong).split("\n", 1)
     library = EXERCISES[name].library
-    assert re.fullmatch(f"not right yet: {message}{re.escape(goes_on(library))}", text), text
+    assert verdict == f"not right yet{goes_on(library)}"
+    assert re.fullmatch(message, in_one_line(why)), why
     assert said.goes_on is library
+
+
+def in_one_line(why):
+    """Return lines on why joined by ", ", after undoing how they were wrapped."""
+    return textwrap.dedent(why).replace("\n    ", " ").replace("\n", ", ")
 
 
 def goes_on(library):
@@ -148,7 +160,8 @@ BORROWED += [("MyTanh", f"class {{name}}(edf.Component):\n    {line}") for line 
 def test_what_hands_the_work_to_edf_gets_no_points(name, cell):
     namespace = {"edf": edf, "answer": EXERCISES[name].library or hidden.ANSWERS[name]}
     exec(cell.format(name=name), namespace)
-    with pytest.raises(AssertionError, match="must be your own|must be a class|build it from"):
+    with pytest.raises(AssertionError, match="must be your own|must be a class|build it from|"
+                                             "joins edf.components by itself"):
         hidden.verify(name, namespace)
 
 
@@ -172,13 +185,121 @@ def test_a_check_leaves_the_notebook_as_it_was_but_for_an_empty_graph(cells, sai
 def test_an_overflow_is_an_error(said):
     text = said("MyTanh", "class MyTanh(edf.Component):\n    def f(self, x):\n"
                 "        return np.tanh(x) + 0 * np.exp(1e6 + x)")
-    assert text == ("not right yet: RuntimeWarning: overflow encountered in exp, "
-                    "in f of MyTanh(x (2, 2)) (going on with EDF's Tanh)")
+    assert text == ("""not right yet (going on with EDF's Tanh)
+    RuntimeWarning: overflow encountered in exp
+    line 3 of the cell: return np.tanh(x) + 0 * np.exp(1e6 + x)
+    in f of MyTanh(x (2, 3))""")
+
+
+@pytest.mark.parametrize("name, cell, why", [
+    ("my_network", """
+def my_network(x, labels, W, b, V, c, activation=edf.Sigmoid):
+    return edf.SoftmaxCrossEntropy(edf.Affine(edf.Affine(x, V, b), V, c), labels)
+""", """
+    in f: x (1, 2) @ w (3, 2) do not fit
+    line 3 of the cell: return edf.SoftmaxCrossEntropy(edf.Affine(edf.Affine(x, V, b), V,
+        c), labels)
+    in f of Affine(x (1, 2), w (3, 2), b (3,))
+    D is 2 in x, but 3 in w"""),
+    ("MyTanh", """
+class MyTanh(edf.Component):
+    def f(self, x):
+        x *= 2
+        return np.tanh(x)
+""", """
+    ValueError: output array is read-only
+    line 4 of the cell: x *= 2
+    in f of MyTanh(x (2, 3))
+    a formula must not change what it gets: write x = 2 * x, which makes a new array, not
+        x *= 2"""),
+    ("MyMatMul", """
+class MyMatMul(edf.Component):
+    def f(self, a, b):
+        return np.matmul(a - 1,
+                         b.T)
+""", """
+    in f: np.matmul(a - 1 (2, 3), b.T (4, 3)) do not fit
+    line 4 of the cell: return np.matmul(a - 1,
+    in f of MyMatMul(a (2, 3), b (3, 4))"""),
+    ("MySGD", """
+class MySGD(edf.SGD):
+    def step(self):
+        for w in edf.params:
+            w.value -= self.lr * w.grad()
+""", """
+    TypeError: value and grad are arrays, not methods: write p.grad, without ()
+    line 5 of the cell: w.value -= self.lr * w.grad()"""),
+    ("my_training", """
+def my_training(net, points, labels, optimiser, epochs, size):
+    net.x.value, net.labels.value = points, labels
+    edf.forward()
+    net.loss.backward()
+""", """
+    TypeError: SoftmaxCrossEntropy(scores (50, 2), labels (50,)) has no gradient yet: call
+        edf.backward(loss)
+    line 5 of the cell: net.loss.backward()"""),
+    ("my_graph", """
+def my_graph(x):
+    x = edf.Param(x)
+""", """
+    TypeError: it is a component already: use it as it is, without edf.Param or edf.Input
+    line 3 of the cell: x = edf.Param(x)"""),
+    *(("my_graph", f"""
+def my_graph(x):
+    x = edf.{kind}(x.value)
+    return x * edf.Tanh(edf.Exp(-x))
+""", """
+    no gradient reaches Param (3,): use it itself, not its .value, nor a new Param""")
+      for kind in ("Param", "Input")),
+    *(("my_gradients", f"""
+def my_gradients(loss, shares):
+    return {{loss: 1, {key}: 1}}
+""", f"""
+    {shown} is a key of the dictionary: the keys are the components themselves, as in
+        gradients[loss]""") for key, shown in (
+            ("loss.number", "3"), ("loss.name", "'Mul[3]'"), ("0.5", "0.5"), ("None", "None"))),
+])
+def test_a_mistake_of_every_kind_gets_the_sentences_that_fit(name, cell, why, said):
+    assert said(name, cell).partition("\n")[2] == why.strip("\n")
+
+
+def test_only_a_method_that_ignores_dy_is_accused_of_it(cells, said):
+    right = "        return (dz - dz.mean(axis=0) - self.z * slope) / self.sd"
+    no_variance = answered(cells["MyBatchNorm"]).replace(right, right.replace(
+        " - self.z * slope", ""))               # so a constant dy gives 0, as any multiple of it
+    assert "is dy used?" not in said("MyBatchNorm", no_variance)
+    ignored = answered(cells["MyBatchNorm"]).replace(right, "        return x / self.sd")
+    assert "\n    dx returns the same whatever dy is: is dy used?" in said("MyBatchNorm", ignored)
+
+
+def test_an_unknown_name_is_answered_with_those_there_are():
+    with pytest.raises(NameError, match="there is no exercise 'Softmax'; there are\n") as caught:
+        check("Softmax")
+    assert re.split(r",\s", str(caught.value).partition("\n")[2]) == list(EXERCISES)
+
+
+@pytest.mark.parametrize("file", sorted(Path(checks.__file__).parent.glob("*.py")), ids=str)
+def test_no_check_is_an_assert_statement_which_python_o_drops(file):
+    assert not [node.lineno for node in ast.walk(ast.parse(file.read_text()))
+                if isinstance(node, ast.Assert)]
+
+
+@pytest.mark.parametrize("state, mark", [("done", "✓"), ("not yet", "○"), ("failing", "✗")])
+def test_a_notebook_shows_a_mark_and_a_colour_and_loses_no_word(state, mark, monkeypatch, capsys):
+    shown = []
+    monkeypatch.setattr("IPython.display.display", lambda data, raw: shown.append(data))
+    words = "1.1 name: a verdict", "if x < 0:\n" + "a & b " * 20
+    checks.show(*words, state, in_notebook=True)
+    checks.show(*words, state, in_notebook=False)
+    page, text = shown[0]["text/html"], shown[0]["text/plain"]
+    assert capsys.readouterr().out == text + "\n"
+    assert f'solid {checks.MARKS[state][1]}; ' in page
+    assert html.unescape(re.sub("<.*?>", "", page)) == f"{mark} {text}"
 
 
 def test_what_is_not_defined_is_named(said):
-    assert said("MyTanh", "") == ("not right yet: NameError: MyTanh is not defined: run the cell "
-                                  "above, then this one again (going on with EDF's Tanh)")
+    assert said("MyTanh", "") == ("""not right yet (going on with EDF's Tanh)
+    NameError: MyTanh is not defined: run the cell above, then this one again""")
 
 
 def test_the_score_sheet_names_the_state_of_every_exercise(monkeypatch, cells, said, capsys):

@@ -384,7 +384,7 @@ def test_what_is_not_done_is_said_to_be_not_done(grades):
 
 
 def test_a_syntax_error_costs_its_exercise(grades):
-    assert scores(grades["syntax"], MyReLU=r"0: public test: SyntaxError: expected ':', line 2.*"
+    assert scores(grades["syntax"], MyReLU=r"0: public test: SyntaxError: expected ':' line 2.*"
                   ) == ""
 
 

@@ -185,6 +185,8 @@ FORMULAS = {
     edf.ELU: lambda x, alpha=1.0: anp.where(
         x > 0, x, alpha * (anp.exp(anp.where(x > 0, 0, x)) - 1)),
     edf.Softplus: lambda x: anp.logaddexp(0.0, x),
+    edf.GELUTanh: lambda x: 0.5 * x * (1 + anp.tanh((2 / np.pi) ** 0.5 * (
+        anp.clip(x, -30, 30) + 0.044715 * anp.clip(x, -30, 30) ** 3))),
     edf.GELU: lambda x: x * normal_probability(anp.clip(x, -12, 12)),
 
     edf.LogSoftmax: log_softmax,
@@ -243,6 +245,7 @@ CASES = [
     Case(edf.ELU, real(ANY_SHAPE, away_from_zero), {"alpha": 0.5}),
     Case(edf.Softplus, real(ANY_SHAPE)),
     Case(edf.GELU, real(ANY_SHAPE)),
+    Case(edf.GELUTanh, real(ANY_SHAPE)),
 
     Case(edf.LogSoftmax, real([[(5, 4)], [(1, 4)], [(3, 1)], [(2, 3, 4)], [(4,)]])),
     Case(edf.SigmoidCrossEntropy,

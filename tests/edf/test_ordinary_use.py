@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+from typing import Generic, TypeVar
 
 import numpy as np
 import pytest
@@ -300,7 +301,161 @@ def test_the_gradient_of_a_param_is_an_array_of_its_own(build):
     np.testing.assert_array_equal(v.grad.shape, w.grad.shape)
 
 
+def test_one_optimiser_for_parts_of_the_parameters_in_turn():
+    w, v = Param([1.0]), Param([1.0])
+    loss, adam = w * v, edf.Adam(0.1)
+    for part in w, v, w:
+        edf.params[:] = [part]
+        edf.forward()
+        edf.backward(loss)
+        adam.step()
+    assert [adam.memory[p]["t"] for p in (w, v)] == [2, 1]
+
+
+def test_a_param_out_of_the_list_is_kept_but_not_moved():
+    w, frozen = Param([2.0]), Param([3.0])
+    edf.params.remove(frozen)
+    edf.clear(keep_params=True)
+    assert edf.params == [w] and edf.components == [w, frozen]
+    loss = w * frozen
+    edf.forward()
+    edf.backward(loss)
+    edf.SGD(0.1).step()
+    assert frozen.value == 3 and w.value == np.float32(1.7)
+
+
+def test_partial_gradients_do_not_outlive_clear(graph):
+    w, x, y = graph
+    loss = y * w
+    edf.forward()
+    y.stop = "dx"
+    with pytest.raises(KeyboardInterrupt):
+        edf.backward(loss)
+    edf.clear(keep_params=True)
+    with pytest.raises(TypeError, match="no Param has a gradient"):
+        edf.SGD(0.1).step()
+
+
+def test_the_memory_of_parameters_that_are_gone_is_dropped():
+    w, adam = Param([1.0]), edf.Adam()
+    for _ in range(4):
+        head = Param([1.0])
+        loss = w * head
+        edf.forward()
+        edf.backward(loss)
+        adam.step()
+        edf.params.remove(head)
+        edf.components.remove(head)
+        edf.clear(keep_params=True)
+    assert len(adam.memory) <= 3    # those of the last step, and one that goes in the next
+
+
+@pytest.mark.parametrize("grad", [[1.0, 2.0], np.array([1.0, 2.0])])
+def test_a_gradient_that_is_set_is_made_fit(grad):
+    w = Param([1.0, 2.0])
+    w.grad = grad
+    assert w.grad.dtype == np.float32 and w.grad is not grad
+    with pytest.raises(ValueError, match="the gradient has shape"):
+        w.grad = np.ones(1)
+
+
+# Ways to write a component.
+
+def test_any_callable_may_be_the_formula():
+    class Static(edf.Component):
+        @staticmethod
+        def f(x, w):
+            return x * w
+
+        @staticmethod
+        def dx(dy, x, w):
+            return dy * w
+
+        @staticmethod
+        def dw(dy, x, w):
+            return dy * x
+
+    x, w = Param([2.0]), Param([3.0])
+    y = Static(x, w)
+    edf.forward()
+    edf.backward(y)
+    assert (y.value, x.grad, w.grad) == (6, 3, 2)
+
+
+def test_a_generic_component():
+    class Layer(edf.Component, Generic[TypeVar("T")]):
+        def f(self, x):
+            return x
+
+    Layer[int](Param(1.0))
+    assert len(edf.components) == 2
+
+
+def test_a_mask_as_an_option():
+    class Masked(edf.Component):
+        def f(self, x, mask=None):
+            return x if mask is None else x * mask
+
+        def dx(self, dy, x, mask):
+            return dy if mask is None else dy * mask
+
+    x = Param([1.0, 2.0])
+    y = Masked(x, np.array([0.0, 1.0]))
+    edf.forward()
+    edf.backward(y)
+    np.testing.assert_array_equal(x.grad, [0, 0.5])
+
+
+def test_a_component_that_joins_the_list_by_hand():
+    class Own(edf.Component):
+        def __init__(self, x):
+            super().__init__(x)
+            edf.components.append(self)
+
+        def f(self, x):
+            return x
+
+    x = Input([1.0])
+    with pytest.raises(TypeError, match="joins edf.components by itself: leave out the append"):
+        Own(x)
+    assert edf.components == [x]
+
+
+def test_names_that_inputs_behind_a_star_have():
+    with pytest.raises(TypeError, match="Weighted: an input cannot be called x0: that is taken"):
+        class Weighted(edf.Component):
+            def f(self, x0, *xs):
+                return x0
+
+
+@pytest.mark.parametrize("hide", [
+    lambda w: [[w]], lambda w: {"deep": [w]}, lambda w: (w,), lambda w: frozenset([w])])
+def test_parameters_in_containers_of_any_depth(hide):
+    class Hiding(edf.Component):
+        def __init__(self, x, held):
+            super().__init__(x)
+            self.held = held
+
+        def f(self, x):
+            return x
+
+        def dx(self, dy, x):
+            return dy
+
+    y = Hiding(Param([1.0]), hide(Param([2.0])))
+    edf.forward()
+    with pytest.raises(TypeError, match="held is no input of Hiding"):
+        edf.backward(y)
+
+
 # Types, modes and words.
+
+def test_batches_do_not_drop_a_mask():
+    x = Input()
+    with pytest.raises(ValueError, match="no masked array"):
+        for x.value, in edf.batches(np.ma.masked_greater([1.0, 999.0], 9), size=2):
+            pass
+
 
 def test_bytes_do_not_overflow():
     class Half(edf.Component):

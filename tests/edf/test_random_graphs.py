@@ -424,6 +424,7 @@ RULES = {
     edf.LeakyReLU: unary(edf.LeakyReLU, away_from_0, slope=(0.01, 0.2)),
     edf.ELU: unary(edf.ELU, away_from_0, alpha=(1.0, 0.5)),
     edf.GELU: unary(edf.GELU, lambda x: x.size <= 6, fresh=(2,)),       # its formula is slow
+    edf.GELUTanh: unary(edf.GELUTanh),
     edf.SigmoidCrossEntropy: sigmoid_cross_entropy,
     edf.SquaredError: squared_error,
     edf.Normalize: normalize,

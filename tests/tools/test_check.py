@@ -188,8 +188,8 @@ def test_it_returns_what_it_measured():
     x, labels = Input(array(5, 4)), Input([0, 1, 2, 0, 1])
     scores = Affine(x, Param(array(4, 3)), Param(array(3)))
     errors = edf.check_gradients(SoftmaxCrossEntropy(scores, labels))
-    assert list(errors) == ["Affine[4].dw", "Affine[4].db", "SoftmaxCrossEntropy[5].dscores",
-                            "Affine[4].w", "Affine[4].b"]
+    assert list(errors) == ["Affine[4].dx", "Affine[4].dw", "Affine[4].db",
+                            "SoftmaxCrossEntropy[5].dscores", "Affine[4].w", "Affine[4].b"]
     assert all(type(error) is float and 0 <= error < 1e-6 for error in errors.values())
 
 
@@ -333,7 +333,7 @@ def test_a_graph_that_never_ran_can_be_checked():
 def test_large_arrays_are_sampled():
     x, w = Input(array(2, 300)), Param(array(300, 40))
     errors = edf.check_gradients(Tanh(x @ w / 300), entries=20)
-    assert len(errors) == 4 and max(errors.values()) < 1e-6
+    assert len(errors) == 5 and max(errors.values()) < 1e-6
 
 
 def test_methods_that_write_into_what_they_were_given():
@@ -374,6 +374,225 @@ def test_a_nan_is_no_agreement():
 
     with pytest.raises(AssertionError, match="gives nan"):
         edf.check_gradients(Undefined(Param(1.0)))
+
+
+# What is no function of its inputs: differences of its values say nothing.
+
+class Wrong(edf.Component):
+    """Twice x, and something more that is no function of x, with a wrong dx."""
+
+    calls = 0
+
+    def f(self, x):
+        self.calls += 1
+        return 2 * x + self.more(x)
+
+    def dx(self, dy, x):
+        return 7 * dy
+
+
+class RunningMean(Wrong):
+    mean = 0.0
+
+    def more(self, x):
+        self.mean = 0.9 * self.mean + 0.1 * x.mean(axis=0)
+        return self.mean
+
+
+class Counter(Wrong):
+    def more(self, x):
+        return self.calls
+
+
+class Alternating(Wrong):
+    def more(self, x):
+        return (-1) ** self.calls
+
+
+class Noise(Wrong):
+    def more(self, x):
+        return np.random.normal(size=x.shape)       # noqa: NPY002
+
+
+class LittleNoise(Wrong):
+    def more(self, x):
+        return 1e-10 * np.random.normal(size=x.shape)       # noqa: NPY002
+
+
+class OwnGenerator(Wrong):
+    def more(self, x):
+        vars(self).setdefault("generator", np.random.default_rng(0))
+        return self.generator.normal()
+
+
+class SeldomOther(Wrong):
+    def more(self, x):
+        return self.calls > 9
+
+
+class OtherShape(Wrong):
+    def more(self, x):
+        return np.zeros((self.calls, 1, 1))
+
+    def dx(self, dy, x):
+        return np.zeros_like(x)
+
+
+@pytest.mark.parametrize("above", [Tanh, lambda x: x])
+@pytest.mark.parametrize("leaf", [Param, Input])
+@pytest.mark.parametrize("kind", [RunningMean, Counter, Alternating, Noise, LittleNoise,
+                                  OwnGenerator, SeldomOther, OtherShape])
+def test_what_is_no_function_of_its_inputs_is_told_so(kind, leaf, above):
+    loss = above(kind(leaf(array(4, 3))) * Param(2.0))
+    with pytest.raises(AssertionError) as caught:
+        edf.check_gradients(loss)
+    assert str(caught.value) == (
+        f"no function: {kind.__name__}[1].f gives another value at the same inputs: draw random "
+        "numbers from edf.rng, and keep what changes from call to call out of the value")
+    assert caught.value.__notes__[0].startswith(f"in f of {kind.__name__}(x (4, 3))")
+
+
+def test_it_is_told_of_what_has_no_d_method_no_f_or_no_inputs_too():
+    class Fixed(edf.Component):
+        def f(self, x):
+            return x + np.random.normal()           # noqa: NPY002
+
+    class Source(edf.Component):
+        turn = 0
+
+        def forward(self):
+            self.turn += 1
+            self.value = np.full(3, self.turn)
+
+    class Own(Counter):
+        def forward(self):
+            self.value = self.f(self.x.value)
+
+    for build, name in ((lambda w: Fixed(Input(array(3))), "Fixed[2].f"),
+                        (lambda w: Source(), "Mul[2].a.forward"), (Own, "Own[1].forward")):
+        edf.clear()
+        w = Param(array(3))
+        with pytest.raises(AssertionError, match=f"^no function: {re.escape(name)} gives another"):
+            edf.check_gradients(build(w) * w)
+
+
+def test_random_numbers_from_rng_and_statistics_beside_the_value_are_right():
+    x = Input(array(6, 3))
+    h = edf.BatchNorm(Affine(x, Param(array(3, 4)), Param(array(4))), Param(array(4)),
+                      Param(array(4)))
+    loss = edf.Mean(edf.Dropout(Tanh(h), 0.5) ** 2)
+    assert max(edf.check_gradients(loss).values()) < 1e-6
+    with edf.evaluating():
+        assert max(edf.check_gradients(loss).values()) < 1e-6
+
+
+def test_a_component_may_hold_rng_itself():
+    class Jitter(Tanh):
+        def f(self, x):
+            return np.tanh(x) + self.rng.normal(size=x.shape)
+
+        def dx(self, dy, x):
+            return dy * (1 - np.tanh(x) ** 2)
+
+    y = Jitter(Param(array(3)))
+    y.rng, state = edf.rng, edf.rng.bit_generator.state
+    assert max(edf.check_gradients(y).values()) < 1e-6
+    assert y.rng is edf.rng and edf.rng.bit_generator.state == state
+
+
+# The d-methods that the graph does not call, as their input is an Input.
+
+@pytest.mark.parametrize("component, shapes, method", PLANTED[:-1])
+def test_errors_of_inputs_are_found_too(component, shapes, method):
+    y = component(*(Input(array(*shape)) for shape in shapes)) * Param(2.0)
+    with pytest.raises(AssertionError, match=rf"{component.__name__}\[\d\]\.{method} "):
+        edf.check_gradients(y)
+    edf.clear()
+    y = component.__base__(*(Input(array(*shape)) for shape in shapes)) * Param(2.0)
+    names = [f"{edf.label(y.a)}.d{name}" for name in y.a.arguments]
+    errors = edf.check_gradients(y)
+    assert set(names) < set(errors) and max(errors.values()) < 1e-6
+
+
+def test_only_what_takes_real_numbers_and_has_a_d_method_is_tried_of_inputs():
+    x, labels, same = Input(array(4, 3)), Input([0, 2, 1, 1]), Input(array(4, 3))
+    targets = Input(array(4, 3) / 2)
+    scores = x * Param(1.5)
+    loss = (edf.SoftmaxCrossEntropy(scores, labels) + edf.Mean(same * same)
+            + edf.Mean(edf.SigmoidCrossEntropy(scores, targets)) + Twice(Input(1.0)))
+    names = list(edf.check_gradients(loss))
+    assert [name for name in names if "Mul" in name] == [
+        "Mul[5].da", "Mul[5].db", "Mul[7].da + db", "Mul[5].b"]
+    assert not any("labels" in name or "targets" in name or "Twice" in name for name in names)
+    assert not x.needs_grad and x.grad is None and not loss.b.needs_grad
+
+
+# No tool leaves a trace.
+
+class Keeping(Tanh):
+    """A component that changes all kinds of attributes in place, some of them of its class."""
+
+    total, seen = np.zeros(3), []
+
+    def __init__(self, x):
+        super().__init__(x)
+        self.mean, self.log, self.counts = np.zeros(3), [[]], {"calls": np.zeros(1)}
+        self.generator, self.lines = np.random.default_rng(3), (line for line in "abc")
+
+    def f(self, x):
+        self.mean += x.mean(axis=0)
+        self.total += 1
+        self.seen.append(len(x))
+        self.log[0].append(self.mean.copy())
+        self.counts["calls"] += 1
+        self.generator.normal()
+        return np.tanh(x)
+
+
+def shown(x):
+    """Return what x holds, arrays by their bytes."""
+    if isinstance(x, np.ndarray):
+        return x.dtype, x.shape, x.flags.writeable, x.tobytes()
+    if isinstance(x, list | tuple):
+        return [shown(part) for part in x]
+    if isinstance(x, dict):
+        return {key: shown(part) for key, part in x.items()}
+    return x.bit_generator.state if isinstance(x, np.random.Generator) else x
+
+
+@pytest.mark.parametrize("ran", [False, True])
+@pytest.mark.parametrize("tool", [
+    edf.check_gradients, edf.profile, edf.draw, lambda loss: edf.draw(loss, values=True),
+    lambda loss: edf.summary(), lambda loss: edf.debugging()])
+def test_no_tool_leaves_a_trace(tool, ran):
+    x = Input(array(5, 4), name="x")
+    h = edf.BatchNorm(Keeping(Affine(x, Param(array(4, 3)), Param(array(3)))), Param(array(3)),
+                      Param(array(3)))
+    loss = edf.Sum(edf.Dropout(h, 0.3) ** 2)
+    if ran:
+        edf.forward()
+        edf.backward(loss)
+        x.value = array(5, 4, seed=1)
+    pending, settings = set(edf.pending), (edf.dtype, edf.training, edf.rng.bit_generator.state)
+    held = [vars(node).copy() for node in edf.components]
+    before = shown([*held, Keeping.total, Keeping.seen])
+    tool(loss)
+    assert shown([*map(vars, edf.components), Keeping.total, Keeping.seen]) == before
+    for node, attributes in zip(edf.components, held):
+        assert all(vars(node)[name] is value for name, value in attributes.items())
+    assert edf.pending == pending
+    assert (edf.dtype, edf.training, edf.rng.bit_generator.state) == settings
+    assert next(h.x.lines) == "a"
+
+
+def test_what_cannot_be_copied_stays_with_the_component():
+    older = Tanh(Param(1.0))
+    edf.clear()
+    y = Tanh(Param(array(3)))
+    with open(__file__) as y.file:
+        y.older, file = older, y.file
+        edf.check_gradients(y)
+        assert y.file is file and not file.closed and y.older is older
 
 
 # Random graphs, against autograd and against central differences.
