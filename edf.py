@@ -1433,6 +1433,11 @@ def profile(loss, steps=100):
     return tool("timing").profile(loss, steps)
 
 
+def listing(loss, optimiser=None):
+    """Return one training step of the graph as a program of NumPy, to read."""
+    return tool("listing").listing(loss, optimiser)
+
+
 def save(path=None, optimiser=None):
     """Write Params, statistics and an optimiser by name, or return them: best = edf.save()."""
     return tool("saving").save(path, optimiser)
