@@ -160,7 +160,7 @@ class Component(metaclass=Joining):
         vars(self).update(given)
         self.arguments = {name: x if isinstance(x, Component) else None
                           for name, x in given.items()}
-        self.needs_grad = any([x.needs_grad for x in self.inputs])
+        self.needs_grad = any([x is not None and x.needs_grad for x in self.arguments.values()])
 
     @property
     def inputs(self):
