@@ -22,6 +22,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import tomllib
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from threading import Lock
@@ -33,8 +34,7 @@ sys.path.insert(0, str(ROOT))
 from problem_sets import EXERCISES
 
 ASSIGNMENT = os.environ.get("ASSIGNMENT", "ps1")        # the task sets it, and hands it on
-FILES = ["edf.py", "edf_tools/*.py", "mnist_loader.py", "problem_sets/*.py", "data/*",
-         "requirements.txt", "LICENSE"]
+FILES = ["edf.py", "edf_tools/*.py", "mnist_loader.py", "problem_sets/*.py", "data/*", "LICENSE"]
 
 CHECK = re.compile(r'\bcheck\("(\w+)"\)')
 TITLE = re.compile(r"^\*\*(Exercise|Question) (\d+)\.(\d+)", re.MULTILINE)
@@ -162,6 +162,9 @@ def build_course(course, notebook):
             copy = source / file.relative_to(ROOT)
             copy.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(file, copy)
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    needed = project["dependencies"] + project["optional-dependencies"]["notebook"]
+    (source / "requirements.txt").write_text("\n".join(needed) + "\n")
     nbformat.write(notebook, source / f"{ASSIGNMENT}.ipynb")
     require(nbgrader(course).generate_assignment(ASSIGNMENT))
 
