@@ -1680,14 +1680,16 @@ def refusing(words):
     return method
 
 
-Component.__repr__ = describe
 Component.__bool__ = refusing("is a component, neither true nor false: write `is not None`, or "
                               "use its .value")
 Component.__array__ = refusing("is a component, not an array: NumPy takes its .value, and edf has "
                                "functions of its own")
 Component.__reduce_ex__ = refusing("cannot be copied, as it is part of a graph: keep its numbers, "
                                    "kept = edf.save(), and put them back, edf.load(kept)")
-Component.__init_subclass__ = classmethod(prepare)
+
+# Of section 2, what has to wait until all names are there.
+
+Component.__repr__, Component.__init_subclass__ = describe, classmethod(prepare)
 [prepare(kind) for kind in [*globals().values()] if isinstance(kind, Joining)]
 if __name__ == "__main__":
     print(__doc__)
