@@ -1399,6 +1399,14 @@ def ancestors(node):
     return sorted(found, key=lambda component: component.number)
 
 
+def parts(x):
+    """Return what a container or a slice holds, at any depth, or [x]."""
+    inner = (x.values() if isinstance(x, dict) else
+             x if isinstance(x, (list, tuple, set, frozenset)) else
+             (x.start, x.stop, x.step) if isinstance(x, slice) else None)
+    return [x] if inner is None else [part for y in inner for part in parts(y)]
+
+
 def tool(name):
     """Return the module edf_tools.<name>; ImportError says if it is missing."""
     try:
@@ -1478,14 +1486,6 @@ def require_arguments(kind, given):
             raise TypeError(f"{name} of {kind.__name__} is an option, which cannot hold "
                             "components: pass each as an input (in place of x[rows, labels] write "
                             "edf.Select(x, labels))")
-
-
-def parts(x):
-    """Return what a container or a slice holds, at any depth, or [x]."""
-    inner = (x.values() if isinstance(x, dict) else
-             x if isinstance(x, (list, tuple, set, frozenset)) else
-             (x.start, x.stop, x.step) if isinstance(x, slice) else None)
-    return [x] if inner is None else [part for y in inner for part in parts(y)]
 
 
 def require_member(node, role, kind=None):
