@@ -202,6 +202,9 @@ def value_and_gradient(node, y):
         for method in ignore_dy(node):
             error.add_note(f"{method} returns the same whatever dy is: is dy used?")
         raise
+    for method in ignore_dy(node):
+        raise AssertionError(f"{method} returns the same whatever dy is: it is to compute with dy, "
+                             "not with self.grad")
     edf.clear()
     return f"values right, largest gradient error {max(errors.values()):.1e}"
 
