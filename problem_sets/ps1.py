@@ -11,6 +11,7 @@ from problem_sets import nets
 from problem_sets.checks import (
     Exercise,
     component_test,
+    d_methods,
     require,
     require_return,
     value_and_gradient,
@@ -266,7 +267,8 @@ def checker_test(mine):
         require_number(got)
         return got
 
-    rights = {"Sigmoid": edf.Sigmoid, "ReLU": edf.ReLU, "a component whose entries depend on the whole row": Halves,
+    rights = {"Sigmoid": edf.Sigmoid, "ReLU": edf.ReLU,
+              "a component whose entries depend on the whole row": Halves,
               "a component that sums rows": RowSum, "1,000,000 times Sigmoid": Large}
     bugs = NoUpstream, MissingFactor, WrongSign, TooLow, TooHigh, AlongTheRow, OneEntry, Small
     largest = 0
@@ -274,8 +276,8 @@ def checker_test(mine):
         found = error(kind)
         hint = ("\nis the error relative?" if kind is Large
                 else "\nis param.value x again when backward runs?" if found < 1e-4 else "")
-        require(abs(found) < 1e-6, f"the gradient of {words} is right, but the error is {found:.1e}, "
-                              f"expected less than 1e-6{hint}")
+        require(abs(found) < 1e-6, f"the gradient of {words} is right, but the error is "
+                                   f"{found:.1e}, expected less than 1e-6{hint}")
         largest = max(largest, found)
     smallest = np.inf
     for kind in bugs:
@@ -352,6 +354,28 @@ def select_test(component):
             error.add_note(f"for a batch of {len(x)} with index {index}")
             raise
     return said + ", a batch of one row too"
+
+
+def softmax_test(y):
+    """Return a test of what turns SCORES into y, of which no entry changes if one number is
+    added to a whole row of x: so each row of dx adds up to 0."""
+    def test(component):
+        for rows in [0, 3], [0, 1, 2, 3]:           # ordinary ones first
+            edf.clear()
+            node = component(edf.Param([SCORES[row] for row in rows]))
+            try:
+                said = value_and_gradient(node, [y[row] for row in rows])
+            except AssertionError as error:
+                if "wrong gradient" in str(error):
+                    dy = edf.rng.normal(size=node.value.shape)
+                    totals = d_methods(node, dy)["dx"].sum(axis=1)
+                    row = abs(totals).argmax()
+                    if abs(totals[row]) > 1e-9:
+                        error.add_note(f"row {row} of dx adds up to {totals[row]:.7f}: it must be "
+                                       "0, as y depends on differences of a row of x only")
+                raise
+        return said
+    return test
 
 
 SCORES = [[1.0, 2.0, 3.0], [2.0, 1.0, 0.0], [1000.0, 0.0, -1000.0], [0.5, 0.5, 2.0]]
@@ -571,12 +595,12 @@ EXERCISES = {
     "MyMatMul": Exercise("4.2", 2, matmul_test),
     "my_unbroadcast": Exercise("4.3", 3, unbroadcast_test),
     "MySelect": Exercise("4.4", 2, select_test),
-    "MySoftmax": Exercise("5.1", 3, component_test(
-        SCORES, [[0.0900306, 0.2447285, 0.6652410], [0.6652410, 0.2447285, 0.0900306],
-                 [1, 0, 0], [0.1542808, 0.1542808, 0.6914385]]), edf.Softmax),
-    "MyLogSoftmax": Exercise("5.2", 3, component_test(
-        SCORES, [[-2.4076060, -1.4076060, -0.4076060], [-0.4076060, -1.4076060, -2.4076060],
-                 [0, -1000, -2000], [-1.8689812, -1.8689812, -0.3689812]]), edf.LogSoftmax),
+    "MySoftmax": Exercise("5.1", 3, softmax_test(
+        [[0.0900306, 0.2447285, 0.6652410], [0.6652410, 0.2447285, 0.0900306],
+         [1, 0, 0], [0.1542808, 0.1542808, 0.6914385]]), edf.Softmax),
+    "MyLogSoftmax": Exercise("5.2", 3, softmax_test(
+        [[-2.4076060, -1.4076060, -0.4076060], [-0.4076060, -1.4076060, -2.4076060],
+         [0, -1000, -2000], [-1.8689812, -1.8689812, -0.3689812]]), edf.LogSoftmax),
     "MySoftmaxCrossEntropy": Exercise("5.3", 2, component_test(
         SCORES, [0.4076060, 1.4076060, 1000.0, 1.8689812], [2, 1, 1, 0]),
         edf.SoftmaxCrossEntropy),
