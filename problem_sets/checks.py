@@ -247,9 +247,10 @@ def factors(node):
         start = param.value
         want = numeric_gradient(total, start)
         param.value = start
-        k = (got * want).sum() / (want ** 2).sum()
-        if abs(k - 1) > 1e-4 and np.allclose(got, k * want, rtol=1e-4, atol=1e-6):
-            found[method] = k
+        if np.count_nonzero(want) > 1:              # a single entry is k times any other
+            k = (got * want).sum() / (want ** 2).sum()
+            if abs(k - 1) > 1e-4 and np.allclose(got, k * want, rtol=1e-4, atol=1e-6):
+                found[method] = k
     return found
 
 

@@ -275,7 +275,7 @@ def checker_test(mine):
     for words, kind in rights.items():
         found = error(kind)
         hint = ("\nis the error relative?" if kind is Large
-                else "\nis param.value x again when backward runs?" if found < 1e-4 else "")
+                else "\nis param.value x again when backward runs?" if abs(found) < 1e-4 else "")
         require(abs(found) < 1e-6, f"the gradient of {words} is right, but the error is "
                                    f"{found:.1e}, expected less than 1e-6{hint}")
         largest = max(largest, found)

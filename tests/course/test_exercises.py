@@ -218,6 +218,16 @@ class MyTanh(edf.Component):
     in f of MyTanh(x (2, 3))
     a formula must not change what it gets: write x = 2 * x, which makes a new array, not
         x *= 2"""),
+    ("MyTanh", """
+w = edf.Param(1.0)
+class MyTanh(edf.Component):
+    def f(self, x):
+        return np.tanh(x) * w
+""", """
+    TypeError: inside a formula everything is an array: np.tanh, not edf.Tanh; what f
+        computed is self.value
+    line 5 of the cell: return np.tanh(x) * w
+    in f of MyTanh(x (2, 3))"""),
     ("MyMatMul", """
 class MyMatMul(edf.Component):
     def f(self, a, b):
