@@ -47,6 +47,14 @@ WRONG = {
          "used twice: its gradient must be complete before it is passed on: walk edf.components "
          "from its end, not from the loss"),
         ("    for node in reversed(edf.components):",
+         "    def visit(node):                      # without a set of those seen\n"
+         "        for source, share in shares(node, gradients[node]):\n"
+         "            gradients[source] = gradients.get(source, 0) + share\n"
+         "            visit(source)\n"
+         "    visit(loss)\n"
+         "    for node in []:",
+         r"the gradient of x is .*, for h \* Tanh\(h\), where .*"),
+        ("    for node in reversed(edf.components):",
          "    queue = [loss]                        # breadth first\n"
          "    for node in queue:\n"
          "        for source, share in shares(node, gradients[node]):\n"
