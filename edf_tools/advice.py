@@ -12,9 +12,6 @@ ADVICE = {
                   "and gradients from backward(loss) and by add_grad",
     "positional argument": "f takes self and the inputs, d<input> self, dy and "
                            "then the same as f, forward and backward only self",
-    "the gradient has shape": "an input has a gradient of its own shape: where "
-                              "NumPy repeated it, edf.unbroadcast(grad, "
-                              "b.shape) sums over the copies",
 }
 
 
@@ -24,15 +21,18 @@ def reason(component, method, error):
     It holds the shapes of the inputs against those in the docstring, such as
     x (B, D), w (D, H)  ->  y (B, H): "D is 785 in x, but 784 in w\\n".
     """
-    if error is None:
-        return ""
-    lines = (component.__doc__ or "").splitlines()
-    texts = [line.partition("->")[0] for line in lines if "->" in line]
+    texts = re.findall("^(.*?)->", component.__doc__ or "", re.M)
     odds = [misfit(component, text, len(texts) == 1) for text in texts]
-    if any(odds) and "" not in odds:            # BatchNorm has two such lines
+    if error and any(odds) and "" not in odds:  # BatchNorm has two such lines
         return next(filter(None, odds)) + "\n"
-    return "".join(text + "\n" for words, text in ADVICE.items()
-                   if words in str(error))
+    if (x := method[1:]) in component.arguments and "the gradient has shape" in str(error):
+        got, want = ([int(n) for n in re.findall(r"\d+", part)] for part in str(error).split("but"))
+        return ("is it transposed?\n" if got == want[::-1] else
+                "is keepdims=True missing?\n" if got == [n for n in want if n > 1] else
+                f"where NumPy repeated {x}, edf.unbroadcast(grad, {x}.shape) sums over the copies\n"
+                if len(got) >= len(want) and all(n in (1, m) for n, m in zip(want[::-1], got[::-1]))
+                else "")
+    return "".join(text + "\n" for words, text in ADVICE.items() if words in str(error))
 
 
 def misfit(component, text, alone):

@@ -21,6 +21,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 import edf
+from problem_sets.nets import numeric_gradient
 
 
 class Exercise(NamedTuple):
@@ -39,8 +40,12 @@ results = {}            # {name: "done", "not yet" or "failing"}, as checks are 
 
 MARKS = {"done": ("✓", "#2e8b57"), "not yet": ("○", "#b8860b"), "failing": ("✗", "#d9534f")}
 
-# Patterns for the words of an error and the line below them, and what to say instead.
+# Patterns for the words of an error, the line below them and its places, and what to say instead.
 MISTAKES = {
+    r"(must be a component|is a component, not an array|was built before clear|support ufuncs)"
+    r"(.*\n)+in (f|d\w+) of ":
+        "inside a formula everything is an array: np.tanh, not edf.Tanh; what f computed is "
+        "self.value",
     r"does not support ufuncs":
         "functions of NumPy take arrays, not components: use edf.Exp, edf.Tanh, ** 0.5 and so on",
     r"is a component, not an array.*\n.*edf\.(Param|Input)\(":
@@ -129,14 +134,15 @@ def explain(error):
             dy = f", where dy is {np.shape(frame.f_locals['self'].grad)}"
     if isinstance(error, SyntaxError):
         words, line = error.msg, f"line {error.lineno} of the cell: {(error.text or '').strip()}"
-    for pattern, meaning in MISTAKES.items():
-        words = meaning if re.search(pattern, f"{words}\n{line}") else words
+    notes = [note.splitlines() for note in getattr(error, "__notes__", []) if note]
+    text = "\n".join([words, line, *(first for first, *_ in notes)])
+    words = next((meaning for pattern, meaning in MISTAKES.items() if re.search(pattern, text)),
+                 words)
     if not words or not isinstance(error, AssertionError):      # these are written for students
         words = f"{type(error).__name__}: {words}"
     if re.search("core dimension|broadcast together|not aligned", words):
         words = misfit(*stack[-1]) or words
     words = re.sub(", (?=expected |central differences |but )", "\n", words)
-    notes = [note.splitlines() for note in getattr(error, "__notes__", []) if note]
     places = [first + dy if first.startswith("in d") else first for first, *_ in notes]
     advice = [text for note in notes for text in note[1:] if not text.startswith("built at ")]
     built = re.search(r"\nbuilt at (line .* of) a (cell: .*)", "\n".join(sum(notes, [])))
@@ -199,20 +205,53 @@ def value_and_gradient(node, y):
     try:
         errors = edf.check_gradients(node)
     except AssertionError as error:
+        if "wrong gradient" in str(error):
+            for method, k in factors(node).items():
+                error.add_note(f"all entries of {method} are {k:.6g} times the right ones")
         for method in ignore_dy(node):
             error.add_note(f"{method} returns the same whatever dy is: is dy used?")
         raise
+    for method in ignore_dy(node):
+        raise AssertionError(f"{method} returns the same whatever dy is: it is to compute with dy, "
+                             "not with self.grad")
     edf.clear()
     return f"values right, largest gradient error {max(errors.values()):.1e}"
 
 
+def d_methods(node, dy):
+    """Return {method: what it returns for this dy}, of those for the Params of a component."""
+    edf.forward()
+    values = node.values()
+    return {f"d{name}": getattr(node, f"d{name}")(dy, *values)
+            for name, x in node.arguments.items()
+            if isinstance(x, edf.Param) and hasattr(node, f"d{name}")}
+
+
 def ignore_dy(node):
     """Return the names of the d-methods of this component that return the same for another dy."""
-    edf.forward()
-    values, dys = node.values(), edf.rng.normal(size=(2, *node.value.shape))
-    names = [f"d{name}" for name, x in node.arguments.items() if isinstance(x, edf.Param)]
-    return [name for name in names if hasattr(node, name)
-            and np.array_equal(*(getattr(node, name)(dy, *values) for dy in dys))]
+    one, other = (d_methods(node, dy) for dy in edf.rng.normal(size=(2, *node.value.shape)))
+    return [method for method in one if np.array_equal(one[method], other[method])]
+
+
+def factors(node):
+    """Return {method: k} of the d-methods that return k times the gradient, where k is not 1."""
+    dy, found = edf.rng.normal(size=node.value.shape), {}
+    for method, got in d_methods(node, dy).items():
+        param = node.arguments[method[1:]]
+
+        def total(moved, param=param):
+            param.value = moved
+            edf.forward()
+            return (dy * node.value).sum()
+
+        start = param.value
+        want = numeric_gradient(total, start)
+        param.value = start
+        if np.count_nonzero(want) > 1:              # a single entry is k times any other
+            k = (got * want).sum() / (want ** 2).sum()
+            if abs(k - 1) > 1e-4 and np.allclose(got, k * want, rtol=1e-4, atol=1e-6):
+                found[method] = k
+    return found
 
 
 def require_return(got, kind):

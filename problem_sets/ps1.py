@@ -11,6 +11,7 @@ from problem_sets import nets
 from problem_sets.checks import (
     Exercise,
     component_test,
+    d_methods,
     require,
     require_return,
     value_and_gradient,
@@ -34,6 +35,28 @@ def prediction_test(mine):
     return "all three numbers are what EDF computes"
 
 
+def graph_test(mine):
+    at = np.array([0.0, 0.5, -1.0])
+    said = component_test(at, [0.0, 0.2708402, -0.9913289])(mine)
+
+    def total(x):                       # of a new graph, so that both paths start from this x
+        edf.clear()
+        node = mine(edf.Param(x))
+        edf.forward()
+        return node.value.sum()
+
+    want = nets.numeric_gradient(total, at)
+    edf.clear()
+    x = edf.Param(at)
+    loss = edf.Sum(mine(x))
+    edf.forward()
+    edf.backward(loss)
+    require(np.allclose(x.grad, want, atol=1e-6),
+            f"x.grad is {x.grad.round(7).tolist()}, expected {want.round(7).tolist()}\none of the "
+            "two paths from x is cut: use x itself in both places, not its .value")
+    return said
+
+
 def my_gradients_test(mine):
     def simple():                       # on two paths, one longer than the other
         x = edf.Param([0.5, -1.0, 2.0])
@@ -43,13 +66,25 @@ def my_gradients_test(mine):
         x = edf.Param([[1.0, 2.0, -0.5], [3.0, -1.0, 0.5]])
         return x * x * edf.Input([[1.0, 0.5, -2.0], [2.0, 1.0, 0.25]])
 
+    def short_path_first():
+        h = edf.Exp(edf.Param([0.5, -1.0, 2.0], "x"))
+        return h * edf.Tanh(h)
+
+    def long_path_first():
+        h = edf.Exp(edf.Param([0.5, -1.0, 2.0], "x"))
+        return edf.Tanh(h) * h
+
     def shared_array():                 # the gradient of a Reshape is a view of its own
         x = edf.Param([1.0, 2.0])
         y = edf.Sigmoid(x)
         return y * edf.Reshape(x, (2,))
 
-    hints = {shared_array: "\nwas it changed in place, with +=, after it had been right?"}
-    for build in simple, used_twice, shared_array:
+    incomplete = ("\nfor {}, where h = Exp(x) is used twice: its gradient must be complete before "
+                  "it is passed on: walk edf.components from its end, not from the loss")
+    hints = {short_path_first: incomplete.format("h * Tanh(h)"),
+             long_path_first: incomplete.format("Tanh(h) * h"),
+             shared_array: "\nwas it changed in place, with +=, after it had been right?"}
+    for build in simple, used_twice, short_path_first, long_path_first, shared_array:
         edf.clear()
         loss = build()
         edf.Exp(edf.params[0])          # built after the loss, and not on the way to it
@@ -68,7 +103,7 @@ def my_gradients_test(mine):
                 continue
             require(node in got, f"{node} got no gradient: is the list walked from its end?")
             same_gradient(edf.label(node), got[node], node.grad, loss, hints.get(build, ""))
-    return "all gradients of three graphs are those of edf.backward"
+    return "all gradients of five graphs are those of edf.backward"
 
 
 def same_gradient(name, got, want, loss, hint):
@@ -176,6 +211,20 @@ class WrongSign(edf.Sigmoid):
         return -super().dx(dy, x)
 
 
+class TooLow(edf.Sigmoid):
+    """a backward that gives 0.1 too little everywhere"""
+
+    def dx(self, dy, x):
+        return super().dx(dy, x) - 0.1
+
+
+class TooHigh(edf.Sigmoid):
+    """a backward that gives 0.1 too much everywhere"""
+
+    def dx(self, dy, x):
+        return super().dx(dy, x) + 0.1
+
+
 class AlongTheRow(Halves):
     """a backward that is right only where dy is the same along a row"""
 
@@ -207,30 +256,38 @@ def checker_test(mine):
 
     def error(kind):
         edf.clear()
-        got = mine(kind, x.copy(), nets.numeric_gradient)
+        zeros = "for ReLU the error is nan: divide by the largest entry of the whole gradient"
+        try:
+            got = mine(kind, x.copy(), nets.numeric_gradient)
+        except RuntimeWarning as warning:
+            if kind is edf.ReLU:
+                warning.add_note(zeros)
+            raise
+        require(kind is not edf.ReLU or got is None or not np.isnan(got).any(), zeros)
         require_number(got)
-        require(got >= 0, f"for {kind.__name__} the largest error is {got:.1e}: negative")
         return got
 
-    rights = {"Sigmoid": edf.Sigmoid, "a component whose entries depend on the whole row": Halves,
+    rights = {"Sigmoid": edf.Sigmoid, "ReLU": edf.ReLU,
+              "a component whose entries depend on the whole row": Halves,
               "a component that sums rows": RowSum, "1,000,000 times Sigmoid": Large}
-    bugs = NoUpstream, MissingFactor, WrongSign, AlongTheRow, OneEntry, Small
+    bugs = NoUpstream, MissingFactor, WrongSign, TooLow, TooHigh, AlongTheRow, OneEntry, Small
     largest = 0
     for words, kind in rights.items():
         found = error(kind)
         hint = ("\nis the error relative?" if kind is Large
-                else "\nis param.value x again when backward runs?" if found < 1e-4 else "")
-        require(found < 1e-6, f"the gradient of {words} is right, but the error is {found:.1e}, "
-                              f"expected less than 1e-6{hint}")
+                else "\nis param.value x again when backward runs?" if abs(found) < 1e-4 else "")
+        require(abs(found) < 1e-6, f"the gradient of {words} is right, but the error is "
+                                   f"{found:.1e}, expected less than 1e-6{hint}")
         largest = max(largest, found)
     smallest = np.inf
     for kind in bugs:
         found = error(kind)
+        hint = "\nall differences are negative: is abs taken before max?" if found < 0 else ""
         require(found > 1e-3, f"planted bug slipped through: {kind.__doc__} has the "
-                              f"error {found:.1e}, expected more than 1e-3")
+                              f"error {found:.1e}, expected more than 1e-3{hint}")
         smallest = min(smallest, found)
-    return (f"four right gradients accepted (errors up to {largest:.1e}), "
-            f"six planted bugs found (errors from {smallest:.1e})")
+    return (f"five right gradients accepted (errors up to {largest:.1e}), "
+            f"eight planted bugs found (errors from {smallest:.1e})")
 
 
 def relu_test(component):
@@ -277,8 +334,9 @@ def unbroadcast_test(mine):
         except Exception as error:
             error.add_note(place)
             raise
-        require_return(None if got is None else np.asarray(got), np.ndarray)
-        require(np.shape(got) == shape, f"{place}: the result has shape {np.shape(got)}")
+        require(got is not None, "it returned None: is its return missing?")
+        got = np.asarray(got)           # of shape () a number will do
+        require(got.shape == shape, f"{place}: the result has shape {got.shape}")
         require(np.allclose(got, expected),
                 f"{place}: the result is {got.tolist()}, expected {expected}")
         require(np.array_equal(grad, before), f"{place}: grad itself was changed")
@@ -296,6 +354,28 @@ def select_test(component):
             error.add_note(f"for a batch of {len(x)} with index {index}")
             raise
     return said + ", a batch of one row too"
+
+
+def softmax_test(y):
+    """Return a test of what turns SCORES into y, of which no entry changes if one number is
+    added to a whole row of x: so each row of dx adds up to 0."""
+    def test(component):
+        for rows in [0, 3], [0, 1, 2, 3]:           # ordinary ones first
+            edf.clear()
+            node = component(edf.Param([SCORES[row] for row in rows]))
+            try:
+                said = value_and_gradient(node, [y[row] for row in rows])
+            except AssertionError as error:
+                if "wrong gradient" in str(error):
+                    dy = edf.rng.normal(size=node.value.shape)
+                    totals = d_methods(node, dy)["dx"].sum(axis=1)
+                    row = abs(totals).argmax()
+                    if abs(totals[row]) > 1e-9:
+                        error.add_note(f"row {row} of dx adds up to {totals[row]:.7f}: it must be "
+                                       "0, as y depends on differences of a row of x only")
+                raise
+        return said
+    return test
 
 
 SCORES = [[1.0, 2.0, 3.0], [2.0, 1.0, 0.0], [1000.0, 0.0, -1000.0], [0.5, 0.5, 2.0]]
@@ -344,22 +424,31 @@ def training_test(mine):
 
 
 def descent_test(descent):
-    x, w, b = edf.Input(2.0), edf.Param([1.0, -2.0]), edf.Param(3.0)
+    x, w, b = edf.Input(2.0), edf.Param([1.0, -2.0], "w"), edf.Param(3.0, "b")
     loss = w * w + b * x                # of its mean: the gradient of w is w, that of b is 2
     sgd = descent(lr=0.1)
-    for sgd.lr in 0.1, 0.1, 0.5:
+    for number, lr, *expected in ((1, 0.1, [0.9, -1.8], 2.8), (2, 0.1, [0.81, -1.62], 2.6),
+                                  (3, 0.5, [0.405, -0.81], 1.6)):
+        sgd.lr = lr
         edf.forward()
         edf.backward(loss)
+        before = {node: node.value.copy() for node in edf.components}
+        grads = [param.grad.tolist() for param in (w, b)]
         try:
             sgd.step()
         except TypeError as error:
             if "component" in str(error):
                 error.add_note("change param.value, not param")
             raise
-    for name, param, expected in ("w", w, [0.405, -0.81]), ("b", b, 1.6):
-        got = param.value.tolist()
-        require(np.allclose(got, expected),
-                f"three steps take {name} to {got}, expected {expected}")
+        for node, value in before.items():
+            require(node in edf.params or np.array_equal(node.value, value),
+                    f"step has changed the value of {edf.label(node)}, which is no Param: go "
+                    "through edf.params")
+        for param, grad, want in zip((w, b), grads, expected):
+            require(np.allclose(param.value, want),
+                    f"step {number}, with lr = {lr} and the gradient {grad}, takes {param.name} "
+                    f"from {before[param].tolist()} to {param.value.round(7).tolist()}"
+                    f", expected {want}")
     return "three steps lead where they should"
 
 
@@ -474,8 +563,13 @@ def suspect_cross_entropy_test(loss):
 
 def best_net_test(mine):
     digits = load("digits")
-    net = mine(digits.train_images, digits.train_labels)
+    images, labels = digits.train_images.copy(), digits.train_labels.copy()
+    net = mine(images, labels)
     require_return(net, Net)
+    for name, given, kept in (("images", images, digits.train_images),
+                              ("labels", labels, digits.train_labels)):
+        require(np.array_equal(given, kept), f"it has changed the {name} it was given: .copy() "
+                                             "first")
     kinds = {type(component).__name__ for component in edf.components}
     require(not kinds & {"Conv2d", "MaxPool2d", "AvgPool2d"}, "a perceptron has no convolutions")
     error = error_rate(net, digits.test_images, digits.test_labels)
@@ -486,8 +580,7 @@ def best_net_test(mine):
 
 EXERCISES = {
     "my_prediction": Exercise("1.1", 1, prediction_test),
-    "my_graph": Exercise("1.2", 2, component_test(
-        x=[0.0, 0.5, -1.0], y=[0.0, 0.2708402, -0.9913289])),
+    "my_graph": Exercise("1.2", 2, graph_test),
     "my_gradients": Exercise("1.3", 3, my_gradients_test),
     "my_numeric_gradient": Exercise("2.1", 2, numeric_gradient_test, nets.numeric_gradient),
     "my_check": Exercise("2.2", 4, checker_test, nets.gradient_error),
@@ -502,12 +595,12 @@ EXERCISES = {
     "MyMatMul": Exercise("4.2", 2, matmul_test),
     "my_unbroadcast": Exercise("4.3", 3, unbroadcast_test),
     "MySelect": Exercise("4.4", 2, select_test),
-    "MySoftmax": Exercise("5.1", 3, component_test(
-        SCORES, [[0.0900306, 0.2447285, 0.6652410], [0.6652410, 0.2447285, 0.0900306],
-                 [1, 0, 0], [0.1542808, 0.1542808, 0.6914385]]), edf.Softmax),
-    "MyLogSoftmax": Exercise("5.2", 3, component_test(
-        SCORES, [[-2.4076060, -1.4076060, -0.4076060], [-0.4076060, -1.4076060, -2.4076060],
-                 [0, -1000, -2000], [-1.8689812, -1.8689812, -0.3689812]]), edf.LogSoftmax),
+    "MySoftmax": Exercise("5.1", 3, softmax_test(
+        [[0.0900306, 0.2447285, 0.6652410], [0.6652410, 0.2447285, 0.0900306],
+         [1, 0, 0], [0.1542808, 0.1542808, 0.6914385]]), edf.Softmax),
+    "MyLogSoftmax": Exercise("5.2", 3, softmax_test(
+        [[-2.4076060, -1.4076060, -0.4076060], [-0.4076060, -1.4076060, -2.4076060],
+         [0, -1000, -2000], [-1.8689812, -1.8689812, -0.3689812]]), edf.LogSoftmax),
     "MySoftmaxCrossEntropy": Exercise("5.3", 2, component_test(
         SCORES, [0.4076060, 1.4076060, 1000.0, 1.8689812], [2, 1, 1, 0]),
         edf.SoftmaxCrossEntropy),

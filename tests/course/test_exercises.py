@@ -70,6 +70,12 @@ def test_without_an_answer_the_check_says_so_and_edf_steps_in(name, cells, said)
     assert said.goes_on is library
 
 
+def test_a_sum_to_a_single_number_may_be_a_float(cells, said):
+    number = "    if shape == ():\n        return float(grad.sum())\n    missing ="
+    answer = answered(cells["my_unbroadcast"]).replace("    missing =", number)
+    assert number in answer and said("my_unbroadcast", answer).startswith("public checks passed")
+
+
 def test_half_an_answer_is_not_done_yet(cells, said):
     stub = "        raise NotImplementedError()"
     half = answered(cells["MyReLU"]).replace("        return dy * (x > 0)", stub)
@@ -212,6 +218,16 @@ class MyTanh(edf.Component):
     in f of MyTanh(x (2, 3))
     a formula must not change what it gets: write x = 2 * x, which makes a new array, not
         x *= 2"""),
+    ("MyTanh", """
+w = edf.Param(1.0)
+class MyTanh(edf.Component):
+    def f(self, x):
+        return np.tanh(x) * w
+""", """
+    TypeError: inside a formula everything is an array: np.tanh, not edf.Tanh; what f
+        computed is self.value
+    line 5 of the cell: return np.tanh(x) * w
+    in f of MyTanh(x (2, 3))"""),
     ("MyMatMul", """
 class MyMatMul(edf.Component):
     def f(self, a, b):

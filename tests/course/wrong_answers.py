@@ -14,6 +14,13 @@ WRONG = {
          r"p\.grad is not -3"),
     ],
     "my_graph": [
+        *(("    return x * edf.Tanh(edf.Exp(-x))",
+           f"    return {product}",
+           r"x\.grad is \[.*\], expected \[0\.7615942, 0\.3273984, 1\.0382654\], one of the "
+           r"two paths from x is cut: use x itself in both places, not its \.value")
+          for product in ("edf.Input(x.value) * edf.Tanh(edf.Exp(-x))",
+                          "x * edf.Tanh(edf.Exp(-edf.Param(x.value)))",
+                          "x * edf.Tanh(edf.Exp(edf.Input(-x.value)))")),
         ("    return x * edf.Tanh(edf.Exp(-x))",
          "    x * edf.Tanh(edf.Exp(-x))",
          r"it returned None: is its return missing\?"),
@@ -26,6 +33,46 @@ WRONG = {
          r"the value is \[.*\], expected \[0\.0, 0\.2708402, -0\.9913289\]"),
     ],
     "my_gradients": [
+        ("    for node in reversed(edf.components):",
+         "    seen = set()\n"
+         "    def visit(node):                      # depth first\n"
+         "        seen.add(node)\n"
+         "        for source, share in shares(node, gradients[node]):\n"
+         "            gradients[source] = gradients.get(source, 0) + share\n"
+         "            if source not in seen:\n"
+         "                visit(source)\n"
+         "    visit(loss)\n"
+         "    for node in []:",
+         r"the gradient of x is \[.*\], expected \[.*\], for h \* Tanh\(h\), where h = Exp\(x\) is "
+         "used twice: its gradient must be complete before it is passed on: walk edf.components "
+         "from its end, not from the loss"),
+        ("    for node in reversed(edf.components):",
+         "    def visit(node):                      # without a set of those seen\n"
+         "        for source, share in shares(node, gradients[node]):\n"
+         "            gradients[source] = gradients.get(source, 0) + share\n"
+         "            visit(source)\n"
+         "    visit(loss)\n"
+         "    for node in []:",
+         r"the gradient of x is .*, for h \* Tanh\(h\), where .*"),
+        ("    for node in reversed(edf.components):",
+         "    queue = [loss]                        # breadth first\n"
+         "    for node in queue:\n"
+         "        for source, share in shares(node, gradients[node]):\n"
+         "            if source not in gradients:\n"
+         "                queue.append(source)\n"
+         "            gradients[source] = gradients.get(source, 0) + share\n"
+         "    for node in []:",
+         r"the gradient of x is .*, for h \* Tanh\(h\), where .*"),
+        ("    for node in reversed(edf.components):",
+         "    stack = [loss]                        # the last one found first\n"
+         "    while stack:\n"
+         "        node = stack.pop()\n"
+         "        for source, share in shares(node, gradients[node]):\n"
+         "            if source not in gradients:\n"
+         "                stack.append(source)\n"
+         "            gradients[source] = gradients.get(source, 0) + share\n"
+         "    for node in []:",
+         r"the gradient of x is .*, for Tanh\(h\) \* h, where .*"),
         ("                gradients[source] = gradients.get(source, 0) + share",
          "                gradients[source] = share",
          r"the gradient of \S+ is \[.*\], expected \[.*\]"),
@@ -126,6 +173,20 @@ WRONG = {
          r"x has shape \(2, 3\), but the result \(6,\)"),
     ],
     "my_check": [
+        *(("    return abs(param.grad - expected).max() / size",
+           f"    return ({difference}).max() / size",
+           r"planted bug slipped through: a backward .* has the error -\S+, expected more than "
+           r"1e-3, all differences are negative: is abs taken before max\?")
+          for difference in ("param.grad - expected", "expected - param.grad")),
+        ("    return abs(param.grad - expected).max() / size",
+         "    return (abs(param.grad - expected)\n"
+         "            / np.maximum(abs(param.grad), abs(expected))).max()",
+         r"RuntimeWarning: invalid value encountered in divide, line \d+ of the cell: return .*, "
+         "for ReLU the error is nan: divide by the largest entry of the whole gradient"),
+        ("    return abs(param.grad - expected).max() / size",
+         "    with np.errstate(all='ignore'):\n"
+         "        return (abs(param.grad - expected) / abs(param.grad)).max()",
+         "for ReLU the error is nan: divide by the largest entry of the whole gradient"),
         ("    r = edf.Input(edf.rng.normal(size=node.value.shape))",
          "    r = edf.Input(np.ones(node.value.shape))",
          "planted bug slipped through: a backward without the upstream "
@@ -169,6 +230,25 @@ WRONG = {
     ],
     "MyTanh": [
         ("        return dy * (1 - self.value ** 2)",
+         "        return -dy * (1 - self.value ** 2)",
+         r"wrong gradient: .*, in dx of .*, all entries of dx are -1 times the right ones"),
+        ("        return dy * (1 - self.value ** 2)",
+         "        return (dy * (1 - self.value ** 2))[None]",
+         r"ValueError: the gradient has shape \(1, 2, 3\), .*, where NumPy repeated x, "
+         r"edf\.unbroadcast\(grad, x\.shape\) sums over the copies"),
+        *((f"        return {right}", f"        return {wrong}",
+           r"TypeError: inside a formula everything is an array: np\.tanh, not edf\.Tanh; what f "
+           r"computed is self\.value, (line \d+ of the cell: return .*, )?in (f|dx) of MyTanh\(x "
+           r"\(2, 3\)\).*")
+          for right, wrong in (("np.tanh(x)", "edf.Tanh(x)"),
+                               ("np.tanh(x)", "np.tanh(self.x)"),
+                               ("np.tanh(x)", "edf.Tanh(self.x)"),
+                               ("dy * (1 - self.value ** 2)", "dy * (1 - edf.Tanh(x) ** 2)"),
+                               ("dy * (1 - self.value ** 2)", "dy * (1 - self ** 2)"))),
+        ("        return dy * (1 - self.value ** 2)",
+         "        return self.grad * (1 - self.value ** 2)",
+         "dx returns the same whatever dy is: it is to compute with dy, not with self.grad"),
+        ("        return dy * (1 - self.value ** 2)",
          "        return dy @ (1 - self.value ** 2)",
          r"in dx: dy \(2, 3\) @ \(1 - self\.value \*\* 2\) \(2, 3\) do not fit, line \d+ of the "
          r"cell: return .*, in dx of MyTanh\(x \(2, 3\)\), where dy is \(2, 3\)"),
@@ -195,9 +275,7 @@ WRONG = {
         ("        return dy * (x > 0)",
          "        return (dy * (x > 0)).sum()",
          r"ValueError: the gradient has shape \(\), but the value has shape \(2, 3\), in dx "
-         r"of MyReLU\(x \(2, 3\)\), where dy is \(2, 3\), an input has a gradient of its own "
-         r"shape: where NumPy repeated it, edf\.unbroadcast\(grad, b\.shape\) sums over the "
-         "copies"),
+         r"of MyReLU\(x \(2, 3\)\), where dy is \(2, 3\)"),
         ("        return np.maximum(x, 0)",
          "        return abs(x)",
          r"the value is \[\[2\.0, 0\.5, 1\.5\], \[0\.5, 2\.0, 1\.0\]\], expected \[\[0, 0, 1\.5\], "
@@ -239,7 +317,7 @@ WRONG = {
         ("        return dy / b",
          "        return (dy / b).sum(axis=0)",
          r"ValueError: the gradient has shape \(3,\), but the value has shape \(2, 3\), in da "
-         r"of MyDivide\(.*\), where dy is \(2, 3\), an input .*"),
+         r"of MyDivide\(.*\), where dy is \(2, 3\)"),
     ],
     "MyMatMul": [
         ("        return dy @ b.T",
@@ -264,14 +342,15 @@ WRONG = {
         ("        return a.T @ dy",
          "        return dy.T @ a",
          r"ValueError: the gradient has shape \(4, 3\), but the value has shape \(3, 4\), in "
-         r"db of MyMatMul\(.*"),
+         r"db of MyMatMul\(.*, is it transposed\?"),
         ("        return a.T @ dy",
          "        a.T @ dy",
          r"TypeError: the formula returned None: is its return missing\?, in db of .*"),
         ("        return a.T @ dy",
          "        return a.T @ dy / len(a)",
          r"wrong gradient: MyMatMul\[\d\]\.db gives \S+ at entry \(.*\), "
-         "central differences give .*, in db of .*"),
+         "central differences give .*, in db of .*, all entries of db are 0.5 times the right "
+         "ones"),
     ],
     "my_unbroadcast": [
         ("    return grad.sum(axis=repeated, keepdims=True)",
@@ -349,7 +428,7 @@ WRONG = {
         ("        return scattered",
          "        return dy",
          r"ValueError: the gradient has shape \(2,\), but the value has shape \(2, 3\), in dx "
-         r"of MySelect\(.*\), where dy is \(2,\), for a batch of 2 with index \[2, 0\], an .*"),
+         r"of MySelect\(.*\), where dy is \(2,\), for a batch of 2 with index \[2, 0\]"),
         ("        return scattered",
          "        scattered",
          r"TypeError: the formula returned None: is its return missing\?, in dx of .*"),
@@ -379,15 +458,18 @@ WRONG = {
         ("        return self.value * (dy - inner)",
          "        return dy * self.value * (1 - self.value)",
          r"wrong gradient: MySoftmax\[\d\]\.dx gives \S+ at entry \(.*\), "
-         "central differences give .*, in dx of .*"),
+         r"central differences give .*, in dx of .*, row \d of dx adds up to \S+: it must be "
+         "0, as y depends on differences of a row of x only"),
         ("        return self.value * (dy - inner)",
          "        return self.value * (dy - (dy * self.value).sum())",
          r"wrong gradient: MySoftmax\[\d\]\.dx gives \S+ at entry \(.*\), "
-         "central differences give .*, in dx of .*"),
+         r"central differences give .*, in dx of .*, row \d of dx adds up to \S+: it must be "
+         "0, as y depends on differences of a row of x only"),
         ("        return self.value * (dy - inner)",
          "        return self.value * dy",
          r"wrong gradient: MySoftmax\[\d\]\.dx gives \S+ at entry \(.*\), "
-         "central differences give .*, in dx of .*"),
+         r"central differences give .*, in dx of .*, row \d of dx adds up to \S+: it must be "
+         "0, as y depends on differences of a row of x only"),
         ("        return self.value * (dy - inner)",
          "        self.value * (dy - inner)",
          r"TypeError: the formula returned None: is its return missing\?, in dx of .*"),
@@ -420,7 +502,8 @@ WRONG = {
         ("        return dy - np.exp(self.value) * dy.sum(axis=1, keepdims=True)",
          "        return dy - self.value * dy.sum(axis=1, keepdims=True)",
          r"wrong gradient: MyLogSoftmax\[\d\]\.dx gives \S+ at entry \(.*\), "
-         "central differences give .*, in dx of .*"),
+         r"central differences give .*, in dx of .*, row \d of dx adds up to \S+: it must be 0, "
+         ".*"),
     ],
     "MySoftmaxCrossEntropy": [
         ("        grad = self.p.copy()",
@@ -579,22 +662,25 @@ WRONG = {
          "all; .*"),
     ],
     "MySGD": [
+        ("        for w in edf.params:",
+         "        for w in [node for node in edf.components if node.grad is not None]:",
+         r"step has changed the value of Mul\[3\], which is no Param: go through edf\.params"),
         ("            w.value -= self.lr * w.grad",
          "            w.value -= self.lr * w.grad\n"
          "            return",
-         r"three steps take b to 3\.0, expected 1\.6"),
+         r"step 1, with lr = 0\.1 and the gradient 2\.0, takes b from 3\.0 to 3\.0, expected 2\.8"),
         ("            w.value -= self.lr * w.grad",
          "            w.value += self.lr * w.grad",
-         r"three steps take w to \[.*\], expected \[0\.405, -0\.81\]"),
+         r"step 1, .*, takes w from \[1\.0, -2\.0\] to \[1\.1, -2\.2\], expected \[0\.9, -1\.8\]"),
         ("            w.value -= self.lr * w.grad",
          "            w.value -= 0.1 * w.grad",
-         "three steps take w .*"),
+         r"step 3, with lr = 0\.5 and .* takes w .*"),
         ("            w.value -= self.lr * w.grad",
          "            w = w - self.lr * w.grad",
          r"TypeError: .*, change param\.value, not param"),
         ("            w.value -= self.lr * w.grad",
          "            w = w.value - self.lr * w.grad",
-         r"three steps take w to \[1\.0, -2\.0\], expected \[0\.405, -0\.81\]"),
+         r"step 1, .*, takes w from \[1\.0, -2\.0\] to \[1\.0, -2\.0\], expected \[0\.9, -1\.8\]"),
     ],
     "my_error_rate": [
         ("        return (net.scores.value.argmax(axis=1) != labels).mean()",
@@ -1051,6 +1137,12 @@ WRONG = {
          r"TypeError: the formula returned None: is its return missing\?, in do of .*"),
     ],
     "my_best_net": [
+        *(("    epochs, lr, step = 20, 0.1, 0",
+           f"    {name}{change}\n"
+           "    epochs, lr, step = 2, 0.1, 0",
+           f"it has changed the {name} it was given: \\.copy\\(\\) first")
+          for name, change in (("images", " -= images.mean()"),
+                               ("labels", "[0] = labels[1]"))),
         ("    return net",
          "",
          r"it returned None: is its return missing\?"),
