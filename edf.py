@@ -405,7 +405,10 @@ def total(x, axis=None, keepdims=False):
     """Return the sum over axes, to within rounding.
 
     Row by row, as NumPy adds along all but the last axis, float32 would drift.
+    A product is faster, and 64 rows are few enough for it.
     """
+    if axis == 0 and x.ndim == 2 and len(x) <= 64 and not keepdims:
+        return np.ones(len(x), x.dtype) @ x
     if x.flags.carray and axis in (None, -1, x.ndim - 1):
         return np.add.reduce(x, axis, None, None, keepdims)
     return np.add.reduce(x, axis, float, None, keepdims).astype(x.dtype)
