@@ -286,7 +286,6 @@ def test_prose_stands_in_markdown_and_cells_are_short(name, student):
 
 
 def test_a_problem_set_has_at_most_150_cells_and_24_exercises(name, student):
-    """Its length stands for that: the hours are estimates."""
     assert len(student.cells) <= 150 and len(SETS[name]) <= 24
 
 
