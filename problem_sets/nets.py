@@ -163,6 +163,146 @@ def held_out(data, count):
                          test_images=images[-count:], test_labels=labels[-count:])
 
 
+# Networks on images (B, C, H, W), which reach them as rows, like those of a perceptron.
+
+def standardized(data):
+    """Return the data with mean 0 and standard deviation 1 in each channel of its training images.
+
+    The test images are changed by the same numbers.
+    """
+    axes = 0, 2, 3                                              # (N, C, H, W) -> (1, C, 1, 1)
+    mean = data.train_images.mean(axes, float, keepdims=True)
+    sd = data.train_images.std(axes, float, keepdims=True)
+    train_images, test_images = (((images - mean) / sd).astype(np.float32)
+                                 for images in (data.train_images, data.test_images))
+    return data._replace(train_images=train_images, test_images=test_images)
+
+
+def learn(net, data, optimiser, epochs, size=64, rate=None, change=None, say=True):
+    """Train a net; return training loss, training error and test error of each epoch, (epochs, 3).
+
+    The images come in a new order each time.  rate(step, steps) is the learning
+    rate of a step; change(images) makes other images of those of a batch.  Loss
+    and training error are counted on the way, before each step.
+    """
+    history, start, step = [], time.time(), 0
+    steps = epochs * -(-len(data.train_labels) // size)
+    for epoch in range(1, epochs + 1):
+        loss = wrong = 0
+        batches = edf.batches(data.train_images, data.train_labels, size=size, shuffle=True)
+        for images, net.labels.value in batches:
+            images = images if change is None else change(images)
+            net.x.value = images.reshape(len(images), -1)
+            edf.forward()
+            edf.backward(net.loss)
+            optimiser.lr = optimiser.lr if rate is None else rate(step, steps)
+            optimiser.step()
+            step += 1
+            loss += net.loss.value.sum()
+            wrong += (net.scores.value.argmax(axis=1) != net.labels.value).sum()
+        count = len(data.train_labels)
+        error = (answers(net, data.test_images) != data.test_labels).mean()
+        history.append((loss / count, wrong / count, error))
+        if say:
+            print(f"  epoch {epoch:2}  training error {wrong / count:6.1%}  other images "
+                  f"{error:6.1%}  {time.time() - start:5.1f} s")
+    return np.array(history)
+
+
+def answers(net, images, size=250):
+    """Return the class that the net gives to each image: batch by batch, as windows are large."""
+    found = []
+    with edf.evaluating():
+        for [batch] in edf.batches(images, size=size):
+            net.x.value = batch.reshape(len(batch), -1)
+            net.labels.value = np.zeros(len(batch), int)
+            edf.forward()
+            found.append(net.scores.value.argmax(axis=1))
+    return np.concatenate(found)
+
+
+def starting_sd(fan_in, slope=0):
+    """Return the standard deviation of weights at which a LeakyReLU keeps the mean square."""
+    return np.sqrt(2 / (fan_in * (1 + slope ** 2)))
+
+
+def rate(step, steps, lr, warm):
+    """Return the learning rate of a step: a linear rise to lr, then half a cosine to 0."""
+    if step < warm:
+        return lr * edf.warmup(step, warm)
+    return lr * edf.cosine_decay(step - warm, steps - warm)
+
+
+def nesterov(lr, momentum=0.9):
+    """Return SGD with Nesterov's momentum."""
+    return edf.SGD(lr, momentum, nesterov=True)
+
+
+def penalty(loss, weights, strength):
+    """Return the component loss + strength / 2 times the sum of the squares of all weights."""
+    return loss + 0.5 * strength * sum(edf.Sum(w * w) for w in weights)
+
+
+def stopping(errors, patience):
+    """Return the epoch at which training ends, and the best one so far, counted from 0."""
+    best = 0
+    for epoch, error in enumerate(errors):
+        best = epoch if error < errors[best] else best
+        if epoch - best == patience:
+            break
+    return epoch, best
+
+
+def moved(images, most):
+    """Return the images, each mirrored or not and moved by up to `most` pixels, with zeros beside.
+
+    images (B, C, H, W)
+    """
+    height, width = images.shape[2:]
+    places = edf.rng.integers(2 * most + 1, size=(len(images), 2))
+    mirrored = edf.rng.random(len(images)) < 0.5
+    return np.stack([
+        image[:, i:i + height, j:j + width][:, :, ::-1 if mirror else 1]
+        for image, (i, j), mirror in zip(edf.pad(images, most), places, mirrored)])
+
+
+def conv(x, n_in, n_out, k, stride=1, padding=0):
+    """Build a convolution of images with n_in channels, n_out kernels of k x k, and biases."""
+    w = edf.he(n_in * k * k, n_out).T.reshape(n_out, n_in, k, k)
+    return edf.Conv2d(x, edf.Param(w), edf.Param(np.zeros(n_out)), stride, padding)
+
+
+def lenet(shape):
+    """Build LeNet, with ReLU, for images of shape (C, H, W); return its Net."""
+    edf.clear()
+    x, labels = edf.Input(name="x"), edf.Input(name="labels")
+    (channels, *sides), h = shape, edf.Reshape(x, (-1, *shape))
+    for kernels in 6, 16:
+        h = edf.MaxPool2d(edf.ReLU(conv(h, channels, kernels, 5)), 2)
+        channels, sides = kernels, [(side - 4) // 2 for side in sides]
+    widths = [channels * sides[0] * sides[1], 120, 84, 10]
+    h = edf.Reshape(h, (-1, widths[0]))
+    for n_in, n_out in zip(widths, widths[1:]):
+        h = edf.ReLU(h) if n_in < widths[0] else h
+        h = edf.Affine(h, edf.Param(edf.he(n_in, n_out)), edf.Param(np.zeros(n_out)))
+    return Net(x, labels, scores=h, loss=edf.SoftmaxCrossEntropy(h, labels))
+
+
+def show_images(figure, images, titles=(), columns=10):
+    """Show images (N, C, H, W) of one or three channels in a figure, with titles."""
+    low, high = images.min(axis=(0, 2, 3)), images.max(axis=(0, 2, 3))
+    grid = figure.subplots(-(-len(images) // columns), columns, squeeze=False)
+    for ax in grid.flat:
+        ax.axis("off")
+    for image, ax in zip(images, grid.flat):
+        picture = (image.transpose(1, 2, 0) - low) / (high - low)
+        ax.imshow(picture if len(image) == 3 else 1 - picture, cmap="gray")
+    for title, ax in zip(titles, grid.flat):
+        ax.set_title(title, fontsize=8)
+
+
+# Experiments.
+
 def sweep(run, values, seeds):
     """Return the results of run(value, seed) as an array (values, seeds)."""
     return np.array([[run(value, seed) for seed in seeds] for value in values])

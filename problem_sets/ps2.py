@@ -10,6 +10,31 @@ from problem_sets.checks import Exercise, require, require_return, value_and_gra
 
 # The tests.
 
+def sd_test(mine):
+    for fan_in, slope, expected in ((50, 0, 0.2), (8, 1, 0.3535534), (200, 0, 0.1),
+                                    (40, 0.5, 0.2), (90, 2, 0.0666667)):
+        got = mine(fan_in, slope)
+        require_return(got, numbers.Real)
+        hint = ""
+        if np.isclose(got, 1 / fan_in ** 0.5, rtol=1e-3):
+            hint = ("\nthis keeps the mean square of the sums s: what does the activation do to "
+                    "it?")
+        if np.isclose(got, expected ** 2, rtol=1e-3):
+            hint = "\nthat is the variance: the standard deviation is its root"
+        if slope and np.isclose(got, (2 / fan_in) ** 0.5, rtol=1e-3):
+            hint = "\nnegative sums are kept too, multiplied by the slope"
+        if np.isclose(got, (2 / (fan_in * (1 + slope))) ** 0.5, rtol=1e-3) and 0 < slope != 1:
+            hint = "\na s, squared, is what multiple of s squared?"
+        require(abs(got - expected) < 1e-6, f"for fan_in = {fan_in} and slope = {slope} it is "
+                                            f"{got:.7g}, expected {expected}{hint}")
+    x = edf.rng.normal(size=(300, 100))
+    before = (x ** 2).mean()
+    for _ in range(20):
+        s = x @ edf.rng.normal(0, mine(100, 0.1), (100, 100))
+        x = np.where(s > 0, s, 0.1 * s)
+    return f"twenty layers change the mean square by the factor {(x ** 2).mean() / before:.2f}"
+
+
 def sweep_test(mine):
     table = {(0.1, 3): 0.05, (0.1, 8): 0.06, (5, 3): np.nan, (5, 8): 0.9,
              (1, 3): 0.03, (1, 8): 0.04}
@@ -66,15 +91,18 @@ def spread_test(mine):
     return "mean and standard deviation right, nan where a run diverged"
 
 
-def optimiser_test(golden, later, **options):
+def optimiser_test(golden, later, hints=(), decay=None, **options):
     """Return a test: do three steps lead from w = 1 to `golden`, for the loss w^2 / 2?
 
     And three for two parameters at once, with rates 0.1, 0.1 and 0.5, to `later`?
+    `hints` are pairs: where a wrong first step leads to, and what to say then.
     """
     def test(optimiser):
-        require_direction(optimiser)
+        if decay is None:
+            require_direction(optimiser)
         w = edf.Param(1.0)
-        loss, method = w * w * 0.5, optimiser(lr=0.01)
+        loss = w * w * 0.5
+        method = optimiser(lr=0.01, **({} if decay is None else {"weight_decay": decay}))
         for count, expected in enumerate(golden, 1):
             edf.forward()
             edf.backward(loss)
@@ -86,10 +114,14 @@ def optimiser_test(golden, later, **options):
                 hint = "\nis lr in the direction? step multiplies by it"
             if count == 1 and np.isclose(got - 1, 1 - expected, rtol=1e-3):
                 hint = "\nthis goes uphill, as step subtracts the direction"
+            for place, words in hints:
+                if count == 1 and abs(got - place) < 1e-6:
+                    hint = "\n" + words
             if count > 1:
                 hint = "\nstep 1 was right, so look at what is kept, and how it is used"
+            given = "" if decay is None else f" and weight_decay = {decay}"
             require(abs(got - expected) < 1e-6,
-                    f"with the loss w^2 / 2, w = 1 and lr = 0.01, step {count} leads to w = "
+                    f"with the loss w^2 / 2, w = 1, lr = 0.01{given}, step {count} leads to w = "
                     f"{got:.7g}, expected {expected:.7g}{hint}")
             require(w.grad == grad, "direction changes param.grad in place: make a new array")
         two_parameters(optimiser, options, later)
@@ -132,6 +164,138 @@ def two_parameters(optimiser, options, later):
             f"with two parameters, lr = 0.1, 0.1, 0.5{given}, three steps take {name} to {got}, "
             f"expected {expected}\n{hint}is anything kept on self that belongs to one "
             "parameter? are all options used?")
+
+
+def stopping_test(mine):
+    for errors, patience, expected, why in (
+            ([0.9, 0.5, 0.4, 0.45, 0.41, 0.42, 0.3], 3, (5, 2),
+             "epochs 3, 4 and 5 bring nothing better than epoch 2; epoch 6 never takes place"),
+            ([0.9, 0.8, 0.85, 0.7, 0.75, 0.6], 2, (5, 5), "it never waits for two epochs in a row"),
+            ([0.5, 0.4, 0.4, 0.4, 0.2], 2, (3, 1), "an error that is equal is no better"),
+            ([0.5, 0.6, 0.55, 0.52, 0.1], 3, (3, 0),
+             "epochs 2 and 3 are better than the one before, but not than epoch 0"),
+            ([0.5, 0.6], 1, (1, 0), "a patience of one"), ([0.7], 4, (0, 0), "a single epoch")):
+        got = mine(list(errors), patience)
+        require(got is not None, "it returned None: is its return missing?")
+        require(np.shape(got) == (2,), f"it returned {got}, but two numbers are asked for")
+        require(tuple(got) == expected, f"for the errors {errors} and patience {patience} it "
+                f"returned {tuple(map(int, got))}, expected {expected}\n{why}")
+    return "six courses of training end where they should"
+
+
+def dropout_test(component):
+    x = 1 + np.arange(2000.0).reshape(40, 50) / 1000
+    node = component(edf.Param(x), p=0.2)
+    edf.forward()
+    m = node.value / x
+    require(m.shape == x.shape, f"y has shape {m.shape}, but x has shape {x.shape}")
+    zeros, kept = (m == 0).mean(), np.unique(m[m != 0].round(9))
+    require(len(kept) == 1, f"what is left is multiplied by {kept[:4]} and so on: it must be one "
+                            "number for all")
+    hint = "\np is the probability of a 0" if abs(zeros - 0.8) < 0.05 else ""
+    require(abs(zeros - 0.2) < 0.04, f"with p = 0.2 the share of zeros is {zeros:.3f}{hint}")
+    require(abs(kept[0] - 1.25) < 1e-6, f"with p = 0.2 what is left is multiplied by {kept[0]:g}, "
+                                        "so the mean of y is not x")
+    require(0 < np.ptp(m, axis=0).min() and 0 < np.ptp(m, axis=1).min(),
+            "whole rows or columns are dropped: each number is drawn by itself")
+    edf.backward(node)
+    require(np.allclose(edf.params[0].grad * x.size, m),
+            "the gradient must pass where the value has passed, multiplied by the same number")
+    edf.seed(5)
+    edf.forward()
+    again = node.value / x
+    require((again != m).any(), "the second forward() drops the same numbers as the first")
+    edf.seed(5)
+    edf.forward()
+    require((again == node.value / x).all(), "after edf.seed, the same numbers should be dropped "
+                                             "again: draw from edf.rng")
+    with edf.evaluating():
+        edf.forward()
+        edf.backward(node)
+    require(np.array_equal(node.value, x), "in evaluation, y must be x")
+    require(np.allclose(edf.params[0].grad * x.size, 1), "in evaluation, dx must be dy")
+    return f"{zeros:.1%} zeros for p = 0.2, mean {m.mean():.3f}, and all passes in evaluation"
+
+
+def penalty_test(mine):
+    w, v, b = edf.Param([[1.0, -2.0, 0.5]]), edf.Param([3.0, 1.0]), edf.Param([1.0, 2.0, 3.0, 4.0])
+    loss = b * b
+    node = mine(loss, [w, v], 0.1)
+    require_return(node, edf.Component)
+    edf.forward()
+    got, right = node.value.round(7), np.array([1.0, 4.0, 9.0, 16.0]) + 0.7625
+    require(np.shape(got) in ((), (4,)), f"it has shape {np.shape(got)}, but the loss has (4,)")
+    require(np.shape(got) == (4,), "the loss is a single number: add the penalty to the loss of "
+                                   "each image, (B,)")
+    extra = (got - [1.0, 4.0, 9.0, 16.0]).round(7)
+    hints = {1.525: "is it half of the sum?", 0.2625: "are all weights in it?",
+             0.5: "are all weights in it?", 0.190625: "it is not divided among the images",
+             7.625: "is strength used?"}
+    hint = next((words for number, words in hints.items() if np.allclose(extra, number)), "")
+    require(np.allclose(got, right), f"for weights (1, -2, 0.5) and (3, 1), strength 0.1 and four "
+                                     f"images it adds {extra.tolist()}, expected 0.7625\n{hint}")
+    edf.backward(node)
+    for name, param in ("the first", w), ("the second", v):
+        require(param.grad is not None, f"no gradient reaches {name} weights: use the component "
+                                        "itself, not its .value")
+        require(np.allclose(param.grad, 0.1 * param.value), f"the gradient of {name} weights is "
+                f"{param.grad.tolist()}, expected {(0.1 * param.value).round(3).tolist()}")
+    return "the loss of each image has grown by 0.7625, and each gradient by 0.1 w"
+
+
+def placed(image, down, right, mirror, wrap=False):
+    """Return an image (C, H, W) mirrored or not, and then moved."""
+    image = image[:, :, ::-1] if mirror else image
+    if wrap:
+        return np.roll(image, (down, right), axis=(1, 2))
+    height, width = image.shape[1:]
+    empty = np.zeros((len(image), 3 * height, 3 * width))
+    empty[:, height:2 * height, width:2 * width] = image
+    return empty[:, height - down:2 * height - down, width - right:2 * width - right]
+
+
+def moved_test(mine):
+    images = 1.0 + np.arange(200 * 2 * 4 * 5).reshape(200, 2, 4, 5)
+    kept = images.copy()
+    for most in 0, 1:
+        got = mine(images, most)
+        require_return(got, np.ndarray)
+        require(np.array_equal(images, kept), "it has changed the images it was given: .copy() "
+                                              "first")
+        require(got.shape == images.shape, f"it returned shape {got.shape} for images of shape "
+                                           f"{images.shape}")
+        steps = range(-most, most + 1)
+        places = [(down, right, mirror) for down in steps for right in steps
+                  for mirror in (False, True)]
+        counts = dict.fromkeys(places, 0)
+        for image, result in zip(images, got):
+            place = next((place for place in places if (placed(image, *place) == result).all()),
+                         None)
+            require(place is not None, f"with most = {most}, an image becomes none of its "
+                    f"{len(places)} moved and mirrored forms\n{why_not(image, result, most)}")
+            counts[place] += 1
+        missing = [place for place, count in counts.items() if count == 0]
+        require(sum(count > 0 for count in counts.values()) > 1 + most,
+                "all images are treated alike: draw for each image by itself")
+        require(not missing, "of 200 images none was moved (down, right) by "
+                f"{missing and missing[0][:2]} and {'' if missing and missing[0][2] else 'not '}"
+                "mirrored")
+        mirrored = sum(count for (*_, mirror), count in counts.items() if mirror)
+        require(60 <= mirrored <= 140, f"{mirrored} of 200 images are mirrored, expected about 100")
+    return "moved and mirrored, each image by itself"
+
+
+def why_not(image, result, most):
+    """Say what may have been done to an image in place of moving and mirroring it."""
+    steps = range(-most, most + 1)
+    for down in steps:
+        for right in steps:
+            for mirror in False, True:
+                if (placed(image, down, right, mirror, wrap=True) == result).all():
+                    return "what leaves on one side must not come back on the other"
+                if (placed(image[:, ::-1], down, right, mirror) == result).all():
+                    return "it is upside down: mirror the last axis"
+    return "is every channel moved alike, and is what is uncovered 0?"
 
 
 BATCH = [[1.0, 2.0, -1.0], [2.0, 0.0, 3.0], [4.0, 1.0, 0.0], [5.0, 5.0, 2.0]]
@@ -279,20 +443,59 @@ def conv_test(component):
     return said + ", also for several images, channels and kernels"
 
 
+def rate_test(mine):
+    for args, expected in (((0, 100, 0.5, 10), 0.05), ((4, 100, 0.5, 10), 0.25),
+                           ((9, 100, 0.5, 10), 0.5), ((10, 100, 0.5, 10), 0.5),
+                           ((40, 100, 0.5, 10), 0.375), ((55, 100, 0.5, 10), 0.25),
+                           ((100, 100, 0.5, 10), 0.0), ((0, 8, 2, 0), 2.0),
+                           ((6, 8, 2, 0), 0.2928932), ((3, 9, 0.3, 5), 0.24)):
+        step, steps, lr, warm = args
+        try:
+            got = mine(*args)
+        except ZeroDivisionError as error:
+            error.add_note(f"for step = {step}, steps = {steps}, lr = {lr}, warm = {warm}: divide "
+                           "by warm only while it lasts")
+            raise
+        require_return(got, numbers.Real)
+        hint = "\nthis is still the rise" if step < warm else ""
+        if not hint and np.isclose(got, lr * edf.cosine_decay(step, steps)):
+            hint = "\nthe cosine begins at step `warm`, and has steps - warm steps to fall"
+        require(abs(got - expected) < 1e-6, f"for step = {step}, steps = {steps}, lr = {lr}, warm "
+                                            f"= {warm} it is {got:.7g}, expected {expected}{hint}")
+    return "right in the rise, at its end, and down to 0"
+
+
 EXERCISES = {
-    "my_sweep": Exercise("1.1", 2, sweep_test, nets.sweep),
-    "my_choice": Exercise("1.2", 2, choice_test, nets.choice),
-    "my_spread": Exercise("1.3", 1, spread_test, nets.spread),
-    "MyMomentum": Exercise("2.1", 1, optimiser_test(
+    "my_sd": Exercise("1.1", 2, sd_test, nets.starting_sd),
+    "my_sweep": Exercise("2.1", 2, sweep_test, nets.sweep),
+    "my_choice": Exercise("2.2", 2, choice_test, nets.choice),
+    "my_spread": Exercise("2.3", 1, spread_test, nets.spread),
+    "MyMomentum": Exercise("3.1", 1, optimiser_test(
         [0.99, 0.9711, 0.944379], ([0.03, -0.06], 0.75), momentum=0.5), edf.SGD),
-    "MyRMSProp": Exercise("2.2", 2, optimiser_test(
+    "MyNesterov": Exercise("3.2", 1, optimiser_test(
+        [0.981, 0.954261, 0.9208939], ([0.005625, -0.01125], 0.475), momentum=0.5,
+        hints=[(0.99, "in its first step Nesterov's momentum moves by more than the gradient")]),
+        nets.nesterov),
+    "MyRMSProp": Exercise("3.3", 2, optimiser_test(
         [0.9, 0.832918, 0.7799823], ([0.0135047, -0.7766173], 1.6448314), alpha=0.9, eps=0.1),
         edf.RMSProp),
-    "MyAdam": Exercise("2.3", 3, optimiser_test(
+    "MyAdam": Exercise("3.4", 3, optimiser_test(
         [0.99, 0.9800027, 0.9700101], ([0.3736179, -1.3370415], 2.3333333), betas=(0.8, 0.9),
         eps=0.1), edf.Adam),
-    "my_composed_batchnorm": Exercise("3.1", 2, composed_batchnorm_test, edf.BatchNorm),
-    "MyBatchNorm": Exercise("3.2", 4, batchnorm_test, edf.BatchNorm),
+    "MyAdamW": Exercise("3.5", 2, optimiser_test(
+        [0.985, 0.9700792, 0.9552401], ([0.2069977, -0.9703709], 1.7636283), betas=(0.8, 0.9),
+        eps=0.1, weight_decay=0.3, decay=0.5, hints=[
+            (0.99, "no decay is left: added to the gradient, Adam divides it away"),
+            (0.49, "the decay is multiplied by the rate too"),
+            (0.995, "the decay makes w larger"),
+            (0.98505, "both moves start from the same w: that before the step")]), edf.AdamW),
+    "my_rate": Exercise("3.6", 1, rate_test, nets.rate),
+    "my_stopping": Exercise("4.1", 1, stopping_test, nets.stopping),
+    "MyDropout": Exercise("4.2", 2, dropout_test, edf.Dropout),
+    "my_penalty": Exercise("4.3", 2, penalty_test, nets.penalty),
+    "my_moved": Exercise("4.4", 2, moved_test, nets.moved),
+    "my_composed_batchnorm": Exercise("5.1", 2, composed_batchnorm_test, edf.BatchNorm),
+    "MyBatchNorm": Exercise("5.2", 4, batchnorm_test, edf.BatchNorm),
     "MyMaxPool2d": Exercise("4.1", 2, maxpool_test, edf.MaxPool2d),
     "MyConv2d": Exercise("4.2", 3, conv_test, edf.Conv2d),
 }
