@@ -279,6 +279,27 @@ def window():
     return d.png()
 
 
+def signal():
+    d = Drawing(640, 230)
+    values, kernel = (1, 3, 0, 2, 5, 1, 4, 2), (2, 1, 3)
+    sums = [sum(w * x for w, x in zip(kernel, values[u:])) for u in range(6)]
+    d.matrix(120, 30, 1, 8, 44, marked=[(0, column) for column in (2, 3, 4)])
+    d.matrix(208, 100, 1, 3, 44, fill="#cfe2f3")
+    d.matrix(120, 170, 1, 6, 44, marked=[(0, 2)])
+    for left, top, numbers in (120, 30, values), (208, 100, kernel), (120, 170, sums):
+        for i, number in enumerate(numbers):
+            d.text(left + 22 + 44 * i, top + 28, number, 16)
+    for x, y, words in (105, 58, "x"), (193, 128, "w"), (105, 198, "y"):
+        d.text(x, y, words, 15, align="right")
+    for i in range(3):
+        d.line((230 + 44 * i, 74), (230 + 44 * i, 100), dashed=True)
+    d.arrow((274, 144), (235, 169), RED)
+    d.text(490, 58, "$x_0$ to $x_7$", 14, GREY, "left")
+    d.text(360, 128, "slides along", 13, BLUE, "left")
+    d.text(400, 198, "$y_2 = 2 \\cdot 0 + 1 \\cdot 2 + 3 \\cdot 5$", 14, RED, "left")
+    return d.png()
+
+
 PICTURES = {picture.__name__: picture for picture in (
     network, loops, paths, secant, upstream, product, broadcast, surprise, training, split,
-    diamond, columns, window)}
+    diamond, columns, window, signal)}

@@ -7,6 +7,7 @@ exercise is done; all of them are here so that every section runs alone.
 import re
 import time
 from collections import namedtuple
+from contextlib import nullcontext
 
 import numpy as np
 
@@ -286,6 +287,61 @@ def lenet(shape):
         h = edf.ReLU(h) if n_in < widths[0] else h
         h = edf.Affine(h, edf.Param(edf.he(n_in, n_out)), edf.Param(np.zeros(n_out)))
     return Net(x, labels, scores=h, loss=edf.SoftmaxCrossEntropy(h, labels))
+
+
+def residual(x, n_in, n_out, layer):
+    """Build a residual block: ReLU(x + F(x)), with two layers of 3 x 3 in F."""
+    around = x if n_in == n_out else layer(x, n_in, n_out, 1)
+    inner = edf.ReLU(layer(x, n_in, n_out, 3))
+    return edf.ReLU(around + layer(inner, n_out, n_out, 3))
+
+
+# Broken trainings.
+
+PATIENTS = {"healthy": None, "A": "order", "B": "mode", "C": "dead", "D": "labels",
+            "E": "test mean", "F": "rate"}
+
+
+def patient(name, data, epochs=8):
+    """Train a small network that has the fault of this name; return what came of it.
+
+    That is the loss of each step, the size of the gradient of the first weights
+    in each, and by epoch the training error and the test error, twice: (epochs, 3).
+    """
+    edf.seed(5)
+    fault, losses, sizes, errors = PATIENTS[name], [], [], []
+    images, others = (part.reshape(len(part), -1)
+                      for part in (data.train_images[:1500], data.test_images[:500]))
+    labels, other_labels = data.train_labels[:1500], data.test_labels[:500]
+    if fault == "order":
+        order = np.argsort(labels, kind="stable")
+        images, labels = images[order], labels[order]
+    elif fault == "labels":
+        labels = edf.rng.permutation(labels)
+    elif fault == "test mean":
+        images, others = images - others.mean(axis=0), others - others.mean(axis=0)
+    net = mlp([images.shape[1], 64, 10], lambda h: edf.Dropout(edf.ReLU(h)), edf.he)
+    edf.params[1].value -= 100 * (fault == "dead")
+    sgd = edf.SGD(lr=0.2 if fault == "rate" else 0.01)
+    with np.errstate(over="ignore", invalid="ignore"):
+        for _ in range(epochs):
+            wrong = 0
+            for net.x.value, net.labels.value in edf.batches(
+                    images, labels, size=32, shuffle=fault != "order"):
+                edf.forward()
+                edf.backward(net.loss)
+                sgd.step()
+                losses.append(net.loss.value.mean())
+                sizes.append(np.linalg.norm(edf.params[0].grad))
+                wrong += (net.scores.value.argmax(axis=1) != net.labels.value).sum()
+            twice = []
+            for _ in range(2):
+                with nullcontext() if fault == "mode" else edf.evaluating():
+                    net.x.value, net.labels.value = others, other_labels
+                    edf.forward()
+                twice.append((net.scores.value.argmax(axis=1) != other_labels).mean())
+            errors.append([wrong / len(labels), *twice])
+    return losses, sizes, np.array(errors)
 
 
 def show_images(figure, images, titles=(), columns=10):

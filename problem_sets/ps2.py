@@ -5,6 +5,7 @@ import numbers
 import numpy as np
 
 import edf
+from mnist_loader import load
 from problem_sets import nets
 from problem_sets.checks import Exercise, require, require_return, value_and_gradient
 
@@ -404,6 +405,29 @@ def suspicion(dx, centred, eps):
             "standard deviation that of f, with eps, and with B and not B - 1?")
 
 
+def conv1d_test(component):
+    x = np.array([[1.0, 3.0, 0.0, 2.0, 5.0, -1.0], [2.0, -2.0, 4.0, 1.0, 0.0, 3.0]])
+    w = np.array([2.0, -1.0, 0.5, 3.0])
+    node = component(edf.Param(x), edf.Param(w))
+    edf.forward()
+    flipped = [np.convolve(row, w, "valid") for row in x]
+    require(np.shape(node.value) != (2, 3) or not np.allclose(node.value, flipped),
+            "the kernel is flipped: the first weight meets the first number of a window")
+    said = value_and_gradient(node, [[5.0, 22.0, -2.5], [11.0, -7.5, 16.0]])
+    for rows, n, k in (1, 5, 5), (3, 4, 1):
+        edf.clear()
+        node = component(edf.Param(edf.rng.normal(size=(rows, n))),
+                         edf.Param(edf.rng.normal(size=k)))
+        edf.forward()
+        try:
+            value_and_gradient(node, node.value.tolist())
+        except (AssertionError, ValueError) as error:
+            error.add_note(f"for x ({rows}, {n}) and w ({k},), while for (2, 6) and (4,) it is "
+                           "right")
+            raise
+    return said + ", also for other lengths"
+
+
 def maxpool_test(component):
     image = [[1.0, 3.0, 2.0, 0.0], [4.0, 2.0, 1.0, 5.0], [0.0, 1.0, 2.5, 2.0], [3.0, 0.5, 6.0, 1.5]]
     touching = component(edf.Param([[image]]), size=2)
@@ -465,6 +489,154 @@ def rate_test(mine):
     return "right in the rise, at its end, and down to 0"
 
 
+def residual_test(mine):
+    calls = []
+
+    def kind(name):
+        def layer(h, n_in, n_out, k):
+            require_return(h, edf.Component)
+            calls.append((n_in, n_out, k))
+            if name == "zero":
+                h = h * 0
+            if name == "minus":
+                h = h * -1
+            if name == "turn" and len(calls) == 2:
+                h = h * -1
+            return h if n_in == n_out else edf.Concat(h, h * 3, axis=1)
+        return layer
+
+    x = np.array([[[[2.0, -1.0]]]])
+    for name, said, expected in (
+            ("zero", "if both layers return 0", [2, 0]),
+            ("same", "if both layers return what they get", [4, 0]),
+            ("minus", "if both layers return minus what they get", [2, 0]),
+            ("turn", "if the second layer returns minus what it gets", [0, 0])):
+        edf.clear()
+        calls.clear()
+        node = mine(edf.Param(x), 1, 1, kind(name))
+        require_return(node, edf.Component)
+        require(calls == [(1, 1, 3), (1, 1, 3)], f"with n_in = n_out = 1 it builds layers (n_in, "
+                f"n_out, k) = {calls}, expected [(1, 1, 3), (1, 1, 3)]")
+        edf.forward()
+        got = node.value.ravel().tolist()
+        hint = {"zero": "is x added, and is the last ReLU behind the sum?",
+                "same": "is x added before the last ReLU?",
+                "minus": "is a ReLU between the two layers?",
+                "turn": "no ReLU stands between the second layer and the sum"}
+        require(got == expected, f"{said}, x = (2, -1) becomes {got}, expected {expected}\n"
+                                 f"{hint[name]}")
+    edf.clear()
+    calls.clear()
+    node = mine(edf.Param(x), 1, 2, kind("zero"))
+    require(sorted(calls) == [(1, 2, 1), (1, 2, 3), (2, 2, 3)],
+            f"with n_in = 1 and n_out = 2 it builds layers (n_in, n_out, k) = {calls}, expected "
+            "(1, 2, 3), (2, 2, 3), and (1, 2, 1) on the way around")
+    edf.clear()
+    node = mine(edf.Param(x), 1, 2, kind("same"))
+    edf.forward()
+    got = node.value.reshape(2, 2).tolist()
+    require(got == [[4, 0], [12, 0]], f"if layers return (x, 3 x) for x, and x otherwise, x = "
+            f"(2, -1) becomes {got}, expected [[4, 0], [12, 0]]: the way around has no ReLU, and "
+            "starts from x")
+    return "x goes around, through a layer of 1 x 1 where channels differ"
+
+
+def diagnosis_test(mine):
+    causes = {letter: cause for letter, cause in nets.PATIENTS.items() if cause}
+    got = mine()
+    require_return(got, dict)
+    require(set(got) == set(causes), f"its keys are {', '.join(map(str, got))}, expected A to F")
+    for letter, cause in got.items():
+        require(cause in causes.values(), f"{letter} has the cause {cause!r}, which is none of "
+                f"{', '.join(map(repr, sorted(causes.values())))}")
+    twice = sorted(cause for cause in causes.values() if list(got.values()).count(cause) > 1)
+    require(not twice, f"{', '.join(map(repr, twice))} stands there more than once: each has a "
+                       "cause of its own")
+    right = sum(got[letter] == cause for letter, cause in causes.items())
+    require(right == 6, f"{right} of 6 are right")
+    return "all six are right"
+
+
+def suspect_data_test(mine):
+    index = np.arange(60)
+    images = (10.0 + index)[:, None, None, None] + np.zeros((1, 3, 4))
+    labels, test_images = index * 7 % 10, np.linspace(-50, 90, 96).reshape(8, 1, 3, 4)
+    given = images.copy(), labels.copy(), test_images.copy()
+    results = mine(images, labels, test_images)
+    require(results is not None, "it returned None: is its return missing?")
+    require(len(results) == 3, f"it returned {len(results)} things, expected three")
+    require(all(map(np.array_equal, given, (images, labels, test_images))),
+            "it has changed the arrays it was given: .copy() first")
+    for name, got, kept in zip(("images", "labels", "test images"), results, given):
+        require(np.shape(got) == kept.shape, f"the {name} have shape {np.shape(got)}, expected "
+                                             f"{kept.shape}")
+    images, labels, test_images = results
+    order = np.argsort(np.argsort(images[:, 0, 0, 0]))      # which image each of them was
+    require(np.array_equal(np.sort(labels), np.sort(given[1])),
+            "the labels are not those that were given")
+    apart = np.flatnonzero(labels != given[1][order])
+    require(apart.size == 0, f"{apart.size} of 60 images have the label of another image")
+    require((order != index).any(), "the images are in the order in which they came")
+    require(abs(images.mean()) < 1e-6 and abs(images.std() - 1) < 1e-6,
+            f"the training images have mean {images.mean():.4g} and standard deviation "
+            f"{images.std():.4g}, expected 0 and 1\nwhose mean and deviation are used?")
+    expected = (given[2] - given[0].mean()) / given[0].std()
+    require(np.allclose(test_images, expected), "the test images are changed by other numbers than "
+                                                "the training images")
+    return "images and labels together, and all changed by two numbers of the training images"
+
+
+def digit_rows(images):
+    """Return images as standardized rows."""
+    return ((images - images.mean()) / images.std()).reshape(len(images), -1)
+
+
+def suspect_training_test(mine, digits=None):
+    digits = digits or load("digits")
+    order = np.argsort(digits.train_labels, kind="stable")
+    images, labels = digit_rows(digits.train_images)[order], digits.train_labels[order]
+    others = digit_rows(digits.test_images)
+    with np.errstate(over="ignore", invalid="ignore"):
+        results = mine(images, labels, others, digits.test_labels)
+        require(results is not None, "it returned None: is its return missing?")
+        net, error = results
+        require_return(net, nets.Net)
+        with edf.evaluating():
+            net.x.value, net.labels.value = images, labels
+            edf.forward()
+    require(np.isfinite(net.loss.value).all(), "the loss is no longer a finite number: are the "
+                                               "steps too long?")
+    dead = (net.scores.x.value == 0).all(axis=0).mean()
+    require(dead < 0.5, f"{dead:.0%} of the hidden units are 0 for every image: were they so at "
+                        "the start, or has a step that is far too long made them so?")
+    true = (nets.answers(net, others) != digits.test_labels).mean()
+    require(abs(error - true) < 1e-9, f"it says that {error:.1%} are wrong, but in evaluation it "
+                                      f"is {true:.1%}: was Dropout still at work?")
+    share = np.bincount(nets.answers(net, others)).max() / len(others)
+    hint = (f"\n{share:.0%} of its answers are one class: which did it see last?"
+            if share > 0.25 else "")
+    require(true <= 0.15, f"{true:.1%} of 400 other digits are wrong, at most 15 % are asked for"
+                          f"{hint}")
+    return f"{true:.1%} of other digits wrong, measured in evaluation"
+
+
+def best_convnet_test(mine):
+    digits = load("digits")
+    images = digits.train_images[:, None] * np.float32(3) - np.float32(0.5)
+    others = digits.test_images[:, None] * np.float32(3) - np.float32(0.5)
+    kept, labels = images.copy(), digits.train_labels.copy()
+    net = mine(images, labels, 3)
+    require_return(net, nets.Net)
+    for name, given, before in (("images", images, kept),
+                                ("labels", labels, digits.train_labels)):
+        require(np.array_equal(given, before), f"it has changed the {name} it was given: .copy() "
+                                               "first")
+    error = (nets.answers(net, others) != digits.test_labels).mean()
+    require(error <= 0.15, f"after three epochs on 1,397 digits it gets {error:.1%} of 400 others "
+                           "wrong, at most 15 % are asked for")
+    return f"{error:.1%} of 400 digits wrong, at most 15 % were asked for"
+
+
 EXERCISES = {
     "my_sd": Exercise("1.1", 2, sd_test, nets.starting_sd),
     "my_sweep": Exercise("2.1", 2, sweep_test, nets.sweep),
@@ -496,6 +668,12 @@ EXERCISES = {
     "my_moved": Exercise("4.4", 2, moved_test, nets.moved),
     "my_composed_batchnorm": Exercise("5.1", 2, composed_batchnorm_test, edf.BatchNorm),
     "MyBatchNorm": Exercise("5.2", 4, batchnorm_test, edf.BatchNorm),
-    "MyMaxPool2d": Exercise("4.1", 2, maxpool_test, edf.MaxPool2d),
-    "MyConv2d": Exercise("4.2", 3, conv_test, edf.Conv2d),
+    "MyConv1d": Exercise("6.1", 3, conv1d_test),
+    "MyMaxPool2d": Exercise("6.2", 2, maxpool_test, edf.MaxPool2d),
+    "MyConv2d": Exercise("6.3", 3, conv_test, edf.Conv2d),
+    "my_residual": Exercise("7.1", 2, residual_test, nets.residual),
+    "my_diagnosis": Exercise("8.1", 3, diagnosis_test),
+    "suspect_data": Exercise("8.2", 2, suspect_data_test),
+    "suspect_training": Exercise("8.3", 3, suspect_training_test),
+    "my_best_convnet": Exercise("9.1", 4, best_convnet_test),
 }
