@@ -234,9 +234,11 @@ def rate(step, steps, lr, warm):
     return lr * edf.cosine_decay(step - warm, steps - warm)
 
 
-def nesterov(lr, momentum=0.9):
-    """Return SGD with Nesterov's momentum."""
-    return edf.SGD(lr, momentum, nesterov=True)
+class Nesterov(edf.SGD):
+    """SGD with Nesterov's momentum."""
+
+    def __init__(self, lr, momentum=0.9):
+        super().__init__(lr, momentum, nesterov=True)
 
 
 def penalty(loss, weights, strength):
@@ -291,9 +293,9 @@ def lenet(shape):
 
 def residual(x, n_in, n_out, layer):
     """Build a residual block: ReLU(x + F(x)), with two layers of 3 x 3 in F."""
+    inner = layer(edf.ReLU(layer(x, n_in, n_out, 3)), n_out, n_out, 3)
     around = x if n_in == n_out else layer(x, n_in, n_out, 1)
-    inner = edf.ReLU(layer(x, n_in, n_out, 3))
-    return edf.ReLU(around + layer(inner, n_out, n_out, 3))
+    return edf.ReLU(around + inner)
 
 
 # Broken trainings.

@@ -500,7 +500,7 @@ def residual_test(mine):
                 h = h * 0
             if name == "minus":
                 h = h * -1
-            if name == "turn" and len(calls) == 2:
+            if name == "turn" and len(calls) == 2 or name == "first" and (n_in, k) == (1, 3):
                 h = h * -1
             return h if n_in == n_out else edf.Concat(h, h * 3, axis=1)
         return layer
@@ -532,12 +532,12 @@ def residual_test(mine):
             f"with n_in = 1 and n_out = 2 it builds layers (n_in, n_out, k) = {calls}, expected "
             "(1, 2, 3), (2, 2, 3), and (1, 2, 1) on the way around")
     edf.clear()
-    node = mine(edf.Param(x), 1, 2, kind("same"))
+    node = mine(edf.Param(x), 1, 2, kind("first"))
     edf.forward()
     got = node.value.reshape(2, 2).tolist()
-    require(got == [[4, 0], [12, 0]], f"if layers return (x, 3 x) for x, and x otherwise, x = "
-            f"(2, -1) becomes {got}, expected [[4, 0], [12, 0]]: the way around has no ReLU, and "
-            "starts from x")
+    require(got == [[2, 0], [6, 0]], f"if the first layer returns (-x, -3 x), that of 1 x 1 (x, 3 "
+            f"x), and the second what it gets, x = (2, -1) becomes {got}, expected [[2, 0], [6, "
+            "0]]: the way around has no ReLU, and starts from x")
     return "x goes around, through a layer of 1 x 1 where channels differ"
 
 
@@ -607,7 +607,7 @@ def suspect_training_test(mine, digits=None):
     require(np.isfinite(net.loss.value).all(), "the loss is no longer a finite number: are the "
                                                "steps too long?")
     dead = (net.scores.x.value == 0).all(axis=0).mean()
-    require(dead < 0.5, f"{dead:.0%} of the hidden units are 0 for every image: were they so at "
+    require(dead < 0.95, f"{dead:.0%} of the hidden units are 0 for every image: were they so at "
                         "the start, or has a step that is far too long made them so?")
     true = (nets.answers(net, others) != digits.test_labels).mean()
     require(abs(error - true) < 1e-9, f"it says that {error:.1%} are wrong, but in evaluation it "
@@ -647,7 +647,7 @@ EXERCISES = {
     "MyNesterov": Exercise("3.2", 1, optimiser_test(
         [0.981, 0.954261, 0.9208939], ([0.005625, -0.01125], 0.475), momentum=0.5,
         hints=[(0.99, "in its first step Nesterov's momentum moves by more than the gradient")]),
-        nets.nesterov),
+        nets.Nesterov),
     "MyRMSProp": Exercise("3.3", 2, optimiser_test(
         [0.9, 0.832918, 0.7799823], ([0.0135047, -0.7766173], 1.6448314), alpha=0.9, eps=0.1),
         edf.RMSProp),

@@ -18,6 +18,7 @@ import mnist_loader
 from problem_sets import EXERCISES, SETS, check, checks, nets, score_sheet
 
 DIGITS = mnist_loader.load("digits")
+NAMES = {"np": np, "edf": edf, "nets": nets, "mlp": nets.mlp, "Net": nets.Net, "conv": nets.conv}
 
 
 @pytest.fixture(scope="module")
@@ -40,8 +41,7 @@ def answered(cell):
 def said(capsys):
     """A function: run the cell of an exercise and its check, and return the lines it prints."""
     def run(name, cell):
-        namespace = {"np": np, "edf": edf, "mlp": nets.mlp, "Net": nets.Net,
-                     "check": check, "data": DIGITS, "__name__": "__main__"}
+        namespace = {**NAMES, "check": check, "data": DIGITS, "__name__": "__main__"}
         file = "ipykernel/1.py"
         linecache.cache[file] = len(cell), None, cell.splitlines(True), file
         exec(compile(cell, file, "exec"), namespace)
@@ -127,7 +127,7 @@ exec(compile(Path(hidden.__file__).read_text(encoding="utf-8"), "hidden", "exec"
 
 @pytest.mark.parametrize("name", EXERCISES)
 def test_the_answer_passes_the_hidden_test(name, cells):
-    namespace = {"np": np, "edf": edf, "mlp": nets.mlp}
+    namespace = dict(NAMES)
     exec(compile(answered(cells[name]), "cell", "exec"), namespace)
     hidden.verify(name, namespace)
 
@@ -139,7 +139,7 @@ def test_a_wrong_answer_fails_the_hidden_test(name, cells):
     for right, answer, _ in WRONG[name]:
         wrong = re.sub(rf"^{re.escape(right)}.*", lambda _, answer=answer: answer,
                        answered(cells[name]), flags=re.M)
-        namespace = {"np": np, "edf": edf, "mlp": nets.mlp}
+        namespace = dict(NAMES)
         exec(compile(wrong, "cell", "exec"), namespace)
         with OPTIMISED["fresh"]():
             try:

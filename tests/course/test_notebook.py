@@ -60,6 +60,19 @@ def little_files(tmp_path_factory):
     return folder
 
 
+@pytest.fixture(scope="module")
+def little_colours(tmp_path_factory):
+    """A folder with the embedded digits, in blue, in the files of CIFAR-10."""
+    folder = tmp_path_factory.mktemp("cifar")
+    for section, name in ("training", "data_batch_1.bin"), ("testing", "test_batch.bin"):
+        images, labels = mnist_loader.load_digits(section)
+        images = np.rint(255 * np.pad(images, ((0, 0), (2, 2), (2, 2)))).astype(np.uint8)
+        colours = np.stack([images // 4, images // 2, images], axis=1).reshape(len(images), -1)
+        records = np.concatenate([labels[:, None].astype(np.uint8), colours], axis=1)
+        (folder / name).write_bytes(records.tobytes())
+    return folder
+
+
 @pytest.fixture
 def little_data(little_files, monkeypatch):
     """Let the notebook find these: all of it takes seconds then."""
@@ -101,16 +114,22 @@ def run_here(cells, namespace):
 
 
 @pytest.fixture(scope="module")
-def after_setup(source, little_files):
-    """The names that section 0 leaves behind: it has no exercise, so it runs once."""
+def after_setup(source, little_files, little_colours):
+    """The names that section 0 leaves behind: it has no exercise, so it runs once for all.
+
+    With the answers, ps2 runs on digits, in one channel, and without on colours.
+    """
     matplotlib.use("Agg")
     setup = sections(source)[0]
     assert not any("SOLUTION" in cell for cell in setup)
-    namespace = {}
+    namespaces = {"student": {}, "solved": {}}
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MNIST_DIR", str(little_files))
-        run_here(setup, namespace)
-    return namespace
+        patch.setenv("CIFAR10_DIR", str(little_colours))
+        run_here(setup, namespaces["student"])
+        digits = [cell.replace("load()", 'load("digits")') for cell in setup]
+        run_here(digits if "cifar10" in "".join(setup) else [], namespaces["solved"])
+    return {version: names or namespaces["student"] for version, names in namespaces.items()}
 
 
 @pytest.fixture
@@ -159,11 +178,16 @@ def test_the_committed_notebook_was_run_from_top_to_bottom_without_a_complaint(n
     assert tool.STUDENT[name].stat().st_size < 2_500_000
 
 
-def test_the_committed_notebook_was_run_on_mnist(name, committed):
+SHAPES = {              # of the images on which the committed notebooks were run; theory has none
+    "ps1": "data: MNIST\ntraining: (60000, 28, 28) testing: (10000, 28, 28)",
+    "ps2": "data: CIFAR-10 (10,000 of 50,000 images, 2,000 of 10,000 test images)\n"
+           "training: (10000, 3, 32, 32) testing: (2000, 3, 32, 32)", "theory": ""}
+
+
+def test_the_committed_notebook_was_run_on_its_data(name, committed):
     text = printed(committed)
     assert outcomes(text) == untouched(name)
-    if name != "theory":                # which needs no images
-        assert "data: MNIST\ntraining: (60000, 28, 28) testing: (10000, 28, 28)" in text
+    assert SHAPES[name] in text
 
 
 def said(name):
@@ -339,7 +363,7 @@ def test_sections_can_be_left_out(tmp_path):
     text = tool.SOURCES["ps2"].read_text(encoding="utf-8")
     file.write_text(text.replace("leave_out: []", "leave_out: [2, 3]"), encoding="utf-8")
     notebook = tool.read_source(file)
-    assert list(sections(notebook)) == [0, 1, 4]
+    assert list(sections(notebook)) == [0, 1, *range(4, 10)]
     assert "| 1 |" in notebook.cells[0].source and "| 2 |" not in notebook.cells[0].source
     assert notebook.cells[-1].source == 'score_sheet("ps2", leave_out=[2, 3])'
     file.write_text(text.replace("leave_out: []", "leave_out: [2, 70]"), encoding="utf-8")
@@ -354,7 +378,7 @@ def test_every_section_runs_after_the_first_alone(name, version, after_setup, re
     parts = sections(request.getfixturevalue(version))
     for number in parts:
         if number > 0:
-            run_here(parts[number], dict(after_setup))
+            run_here(parts[number], dict(after_setup[version]))
     said = capsys.readouterr()
     assert outcomes(said.out) == (
         untouched(name) if version == "student" else dict.fromkeys(SETS[name],
