@@ -192,7 +192,7 @@ def execute(notebook, name):
     Raises nbclient.exceptions.CellExecutionError at the first error.
     """
     notebook = nbformat.from_dict(notebook)
-    print(f"running {name}: a minute or two", flush=True)
+    print(f"running {name}: a few minutes", flush=True)
     NotebookClient(notebook, timeout=600, kernel_name="python3", coalesce_streams=True,
                    extra_arguments=["--IPKernelApp.log_level=ERROR"],
                    resources={"metadata": {"path": str(ROOT)}}).execute()

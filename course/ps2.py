@@ -607,10 +607,10 @@ class MyMomentum(edf.Optimiser):
 Momentum = check("MyMomentum")
 
 # %% [markdown]
-# **Exercise 3.2: Nesterov's momentum** looks ahead. Let $m$ be the direction of 3.1, this step's
-# gradient included. In the next step most of it will be used once more, whatever the gradient is
-# there. Nesterov uses that share now: the direction is this step's gradient, plus what momentum
-# would move by in the *next* step if the gradient there were 0. Return it.
+# **Exercise 3.2: Nesterov's momentum.** It looks ahead. Let $m$ be the direction of 3.1, this
+# step's gradient included. In the next step most of it will be used once more, whatever the
+# gradient is there. Nesterov uses that share now: the direction is this step's gradient, plus what
+# momentum would move by in the *next* step if the gradient there were 0. Return it.
 #
 # <details><summary>Hint</summary>
 #
@@ -738,10 +738,11 @@ AdamW = check("MyAdamW")
 # How long is the first move of each, for a gradient $g$ of 0.001, of 1 and of 1000? (The printed
 # numbers will tell.)
 #
-# Then each starts at the cross and makes 40 steps, at a rate that suits it. The lines are those of
-# equal loss, the dot is the minimum. Momentum is 0.7 here. Which of the four will leap from wall to
-# wall, which will overshoot, and which will set out as if walls and floor were equally steep? ([Why
-# Momentum Really Works](https://distill.pub/2017/momentum/) lets you play with it.)
+# Then each starts at the upper cross and makes 40 steps, at a rate that suits it. The lines are
+# those of equal loss, the other cross is the minimum. Momentum is 0.7 here. Which of the four will
+# leap from wall to wall, which will overshoot, and which will set out as if walls and floor were
+# equally steep? ([Why Momentum Really Works](https://distill.pub/2017/momentum/) lets you play with
+# it.)
 
 # %%
 edf.dtype = np.float64
