@@ -181,8 +181,8 @@ def records(file, data):
 
 def shortage(name, training, testing):
     """Return the name of CIFAR-10 with how many of its images there are, if not all."""
-    parts = [f"{training:,} of 50,000 images"] * (training < 50_000)
-    parts += [f"{testing:,} of 10,000 test images"] * (testing < COUNT)
+    parts = [f"{training:,} of {5 * COUNT:,} images"] * (training < 5 * COUNT)
+    parts += [f"{testing:,} of {COUNT:,} test images"] * (testing < COUNT)
     return f"CIFAR-10 ({', '.join(parts)})" if parts and name == "CIFAR-10" else name
 
 
