@@ -56,23 +56,23 @@ features = edf.Dropout(edf.Reshape(maps, (-1, n := channels * side ** 2)), p=0.3
 scores = edf.Affine(features, edf.Param(edf.he(n, 10)), edf.Param(np.zeros(10)))
 loss = edf.SoftmaxCrossEntropy(scores, labels)
 adam, steps = edf.AdamW(options.lr, weight_decay=0.05), -(-len(train[0]) // 64)
-losses = []
+losses, bar = [], progress((), "training", options.epochs * steps, "steps")
 for epoch in range(1, options.epochs + 1):
-    batches = edf.batches(*train, size=64, shuffle=True)
-    for images, labels.value in progress(batches, f"epoch {epoch}", steps):
+    for images, labels.value in edf.batches(*train, size=64, shuffle=True):
         x.value = varied(images)
         edf.forward()
         edf.backward(loss)
         adam.lr = options.lr * edf.cosine_decay(len(losses), options.epochs * steps)
         adam.step()
         losses.append(loss.value.mean())
+        bar.update()
     right = []
     with edf.evaluating():
         for x.value, labels.value in edf.batches(*test, size=250):
             edf.forward()
             right += [scores.value.argmax(axis=1) == labels.value]
     accuracy, cpu = np.concatenate(right).mean(), time.process_time()
-    print(f"epoch {epoch}: last loss {losses[-1]:.4f}, accuracy {accuracy:.4f}, {cpu:.0f} s")
+    bar.print(f"epoch {epoch}: last loss {losses[-1]:.4f}, accuracy {accuracy:.4f}, {cpu:.0f} s")
 axes = Figure(layout="constrained").subplots()
 axes.plot(np.arange(len(losses)) / steps, losses, ".", markersize=2)
 axes.set(xlabel="epoch", ylabel="loss of the batch", title=data.name)

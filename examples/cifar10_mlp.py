@@ -45,8 +45,7 @@ for n, m in zip(widths, widths[1:]):
     layer = edf.LeakyReLU(scores, slope=slope)
 loss, sgd = edf.SoftmaxCrossEntropy(scores, labels), edf.SGD(lr)
 history = []
-bar = progress(range(1, steps + 1), "training")
-for step in bar:
+for step in (bar := progress(range(1, steps + 1), "training", unit="steps")):
     rows = edf.rng.choice(len(images), batch)
     x.value, labels.value = images[rows] - mean, classes[rows]
     edf.forward()
@@ -62,5 +61,6 @@ axes.plot(*np.split(np.array(history), [1], axis=1), label=["test loss", "test a
 axes.set(xlabel="step", ylabel="loss, accuracy", title=data.name)
 axes.legend()
 axes.figure.savefig(options.plot)
-report = "" if options.steps else f"; the course reports {reported} with 50000 + 10000 images"
+known = data.name.startswith("CIFAR-10") and not options.steps
+report = f"; the course reports {reported} with 50000 + 10000 images" if known else ""
 print(f"final accuracy, last five tests: {np.mean(history[-5:], 0)[2]:.4f} on {data.name}{report}")

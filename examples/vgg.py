@@ -54,8 +54,7 @@ scores = edf.Affine(edf.Reshape(maps, (-1, channels)),          # of one pixel
                     edf.Param(edf.he(channels, 10)), edf.Param(np.zeros(10)))
 loss, adam = edf.SoftmaxCrossEntropy(scores, labels), edf.Adam(options.lr)
 history, seconds = [], 0
-bar = progress(range(1, options.steps + 1), "training")
-for step in bar:
+for step in (bar := progress(range(1, options.steps + 1), "training", unit="steps")):
     rows, start = edf.rng.choice(len(train[0]), options.batch), time.process_time()
     x.value, labels.value = train[0][rows], train[1][rows]
     edf.forward()
