@@ -85,12 +85,11 @@ def load_cifar10(section="training", path=None):
     or gzipped, or cifar-10-binary.tar.gz as it is downloaded, are looked for in
     the folder `path`, then in the folder that the environment variable
     CIFAR10_DIR names, and in cifar-10-batches-bin below each, then in the
-    user's cache; what that lacks is downloaded (170 MB) and verified.  Reading all
-    of it takes some three seconds and 1 GB.  The first folder with any of them
-    is the only one used.  Any number of the five
-    batches will do, and a file may hold fewer images than the 10,000 it should:
-    what has all of them is checked by SHA-256, load() says in the name what
-    came of it.
+    user's cache; what that lacks is downloaded (170 MB) and verified.  The first
+    folder with any of them is the only one used.  Any number of the batches will
+    do, and a file may hold fewer images than its 10,000: load() says in the name
+    how many there are, and whether they are CIFAR-10's.  All 60,000 take some
+    three seconds and 1 GB.
 
     Raises DataNotFound, with every place that was tried, if there are none;
     FileNotFoundError if that folder lacks the section; ValueError if a file is

@@ -142,6 +142,7 @@ def test_from_a_folder(tmp_path, monkeypatch, through, where, zipped, section, n
 
 @pytest.mark.parametrize("name, content", [(ARCHIVE, PACKED),
                                            (ARCHIVE.removesuffix(".gz"), packed(FILES, "w")),
+                                           (ARCHIVE, packed(dict(reversed(FILES.items())))),
                                            (ARCHIVE.upper(), PACKED)])
 def test_the_archive_as_it_is_downloaded(tmp_path, monkeypatch, name, content):
     """It is read where it lies, and nothing is unpacked."""
