@@ -109,10 +109,11 @@ def read_cifar10(prefixes, path=None):
         refuse_pickles(path)
         found[archive], = fetch("CIFAR-10", ARCHIVE, ARCHIVE, MIRRORS, places,
                                 'other images: load("mnist") or load("digits")')
+    wanted = [name for name in FILES if name.startswith(tuple(prefixes))]
+    parts = unpacked(found[archive], wanted) if [*found] == [archive] else loose(found, wanted)
     files, batches = {}, {}         # the path and the records of each file
-    for name, file, data in unpacked(found[archive]) if [*found] == [archive] else loose(found):
-        if name.startswith(tuple(prefixes)):
-            files[name], batches[name] = file, records(file, data)
+    for name, file, data in parts:
+        files[name], batches[name] = file, records(file, data)
     sections = [sorted(name for name in batches if name.startswith(prefix)) for prefix in prefixes]
     if missing := [MISSING[prefix] for prefix, names in zip(prefixes, sections) if not names]:
         raise incomplete("CIFAR-10", places[-1], found, missing)
@@ -137,15 +138,15 @@ def refuse_pickles(path):
             f"are not opened; download the binary version, {MIRRORS[0]}{[*ARCHIVE][0]}")
 
 
-def loose(found):
-    """Yield the name, the path and the bytes of each file."""
-    for name in sorted(FILES.keys() & found):
+def loose(found, wanted):
+    """Yield the name, the path and the bytes of each wanted file."""
+    for name in [name for name in wanted if name in found]:
         with opened(found[name]) as file:
             yield name, found[name], read_parts(file, COUNT * RECORD + 1)
 
 
-def unpacked(archive):
-    """Yield the name, the path and the bytes of each file of CIFAR-10 in an archive.
+def unpacked(archive, wanted):
+    """Yield the name, the path and the bytes of each wanted file in an archive.
 
     Nothing is written.  Raises ValueError if it is damaged.
     """
@@ -154,7 +155,7 @@ def unpacked(archive):
             with tarfile.open(fileobj=whole, mode="r|") as tar:
                 for member in tar:
                     name = Path(member.name).name
-                    if name in FILES and member.isfile():
+                    if name in wanted and member.isfile():
                         data = read_parts(tar.extractfile(member), COUNT * RECORD + 1)
                         yield name, archive / member.name, data
         except tarfile.TarError as error:
