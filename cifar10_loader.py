@@ -107,8 +107,8 @@ def read_cifar10(prefixes, path=None):
     found, places = look("CIFAR-10", [archive, *FILES], path, ("", "cifar-10-batches-bin"))
     if not found:
         refuse_pickles(path)
-        found[archive], = fetch("CIFAR-10", ARCHIVE, ARCHIVE, MIRRORS, places,
-                                'other images: load("mnist") or load("digits")')
+        found = fetch("CIFAR-10", ARCHIVE, ARCHIVE, MIRRORS, places,
+                      'other images: load("mnist") or load("digits")')
     wanted = [name for name in FILES if name.startswith(tuple(prefixes))]
     parts = unpacked(found[archive], wanted) if [*found] == [archive] else loose(found, wanted)
     files, batches = {}, {}         # the path and the records of each file
