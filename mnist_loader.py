@@ -45,8 +45,8 @@ FILES = {       # the number of bytes, their SHA-256, and that of the numbers in
 }
 PREFIX = {"training": "train", "testing": "t10k"}
 TIMEOUT = 20        # seconds that a mirror may stay silent
-LIMIT = 600         # seconds that it may take for a file, and for a large one
-SLOWEST = 100_000   # as many as it needs at so many bytes a second
+LIMIT = 600         # seconds that it may take for a file, or, if that is more,
+SLOWEST = 100_000   # what the file takes at so many bytes a second
 PROGRESS = 5        # seconds from one line about it to the next
 
 Dataset = namedtuple("Dataset", "name train_images train_labels test_images test_labels "
@@ -102,11 +102,12 @@ def read_mnist(prefix="", path=None):
     """Return the name, then images and labels of each section whose files begin so."""
     wanted = [name for name in FILES if name.startswith(prefix)]
     found, places = look("MNIST", FILES, path, ("", "raw", "MNIST/raw"))
-    if missing := [name for name in wanted if name not in found] if found else []:
+    if not found:
+        found = fetch("MNIST", wanted, FILES, MIRRORS, places,
+                      'the digits that come with EDF: load("digits") or load_digits()')
+    if missing := [name for name in wanted if name not in found]:
         raise incomplete("MNIST", places[-1], found, missing)
-    files = [found[name] for name in wanted] if found else fetch(
-        "MNIST", wanted, FILES, MIRRORS, places,
-        'the digits that come with EDF: load("digits") or load_digits()')
+    files = [found[name] for name in wanted]
     arrays = [read_idx(file) for file in files]
     for at in range(0, len(files), 2):
         (image_file, label_file), (images, labels) = files[at:at + 2], arrays[at:at + 2]
@@ -234,13 +235,13 @@ def incomplete(data, place, found, missing):
 
 
 def fetch(data, wanted, files, mirrors, tried, instead):
-    """Return where the wanted files are in the cache, downloading them if need be.
+    """Return {name: path} of the wanted files in the cache, downloading them if need be.
 
     Raises DataNotFound, with the places that were tried before, what came of
     each mirror, and three ways out, the last of them what to use instead.
     """
     try:
-        return [download(name, *files[name][:2], mirrors) for name in wanted]
+        return {name: download(name, *files[name][:2], mirrors) for name in wanted}
     except ImportError:
         tried = [*tried, "downloading: needs the package pooch (pip install pooch)"]
     except OSError as error:

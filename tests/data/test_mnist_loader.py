@@ -783,6 +783,7 @@ BAD = {                     # what a mirror does -> what the message says of it
     "refused": "Connection refused",
     "unresolved": "Name or service not known",
 }
+SERVED = dict(FILES)        # what the mirrors have
 BOMB = 1030 * zip_(bytes(10_000_000))
 ENDLESS = 1 << 28           # what a loader that reads on gets
 
@@ -799,7 +800,7 @@ class Mirror(BaseHTTPRequestHandler):
 
     def answer(self, what, name):
         what, _, place = what.partition(" at ")
-        content = FILES[name]
+        content = SERVED[name]
         length, status, headers = len(content), 200, {}
         if what == "silent":
             self.server.closing.wait(10)

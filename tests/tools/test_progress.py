@@ -8,6 +8,7 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
+import edf
 from edf_tools import progress as module
 from edf_tools.progress import clock, progress
 
@@ -144,3 +145,19 @@ def test_a_notebook_holds_a_few_lines_of_plain_text():
     assert "widgets" not in notebook.metadata
     lines = output.text.splitlines()
     assert 2 <= len(lines) <= 20 and all(line.startswith("training: ") for line in lines)
+
+
+def test_check_gradients_says_how_far_it_is(monkeypatch, capsys):
+    monkeypatch.setattr(module, "QUIET", 0)
+    monkeypatch.setattr(module, "PAUSE", (0, 0))
+    edf.seed(1)
+    x, labels = edf.Input(edf.rng.normal(size=(3, 4))), edf.Input([0, 1, 1])
+    scores = edf.Affine(x, edf.Param(edf.he(4, 2)), edf.Param([0.0, 0.0]))
+    edf.check_gradients(edf.SoftmaxCrossEntropy(scores, labels), entries=5)
+    lines = capsys.readouterr().err.splitlines()
+    runs = 5 + 5 + 2 + 5 + 6 * (5 + 2)          # each component alone, w and b in the graph of six
+    assert len(lines) == 5 + 5 + 2 + 5 + 5 + 2
+    assert lines[0].startswith(f"check_gradients: 2%, 1 of {runs} runs of components, 0:0")
+    assert lines[0].endswith(" left, Affine[4].dx")
+    assert lines[-1] == (f"check_gradients: 100%, {runs} of {runs} runs of components, 0:00 left, "
+                         "Affine[4].b")
