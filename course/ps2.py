@@ -2001,15 +2001,14 @@ def my_best_convnet(images, labels, epochs):
     edf.dtype = np.float32
     ### BEGIN SOLUTION
     x, classes = edf.Input(), edf.Input()
-    (channels, *sides), h = images[0].shape, edf.Reshape(x, (-1, *images[0].shape))
+    (before, high, wide), h = images[0].shape, edf.Reshape(x, (-1, *images[0].shape))
     for width in 32, 64, 128:
-        h = conv(h, channels, width, 3, padding=1)
+        h = conv(h, before, width, 3, padding=1)
         h = edf.BatchNorm(h, edf.Param(np.ones(width)), edf.Param(np.zeros(width)))
         h = edf.MaxPool2d(edf.ReLU(h), 2)
-        channels, sides = width, [side // 2 for side in sides]
-    n = channels * sides[0] * sides[1]
-    w, b = edf.Param(edf.he(n, 10)), edf.Param(np.zeros(10))
-    scores = edf.Affine(edf.Dropout(edf.Reshape(h, (-1, n)), 0.3), w, b)
+        before, high, wide = width, high // 2, wide // 2
+    h = edf.Dropout(edf.Reshape(h, (-1, before * high * wide)), 0.3)
+    scores = edf.Affine(h, edf.Param(edf.he(before * high * wide, 10)), edf.Param(np.zeros(10)))
     net = Net(x, classes, scores, edf.SoftmaxCrossEntropy(scores, classes))
     adam, step, steps = edf.AdamW(0.003, weight_decay=0.05), 0, epochs * -(-len(images) // 64)
     for _ in range(epochs):
