@@ -14,6 +14,7 @@ help:
 	@echo "make test-slow     run the tests that take minutes: thousands of random graphs, files, kills"
 	@echo "make test-browser  run the notebooks in JupyterLab in a real browser (needs Chromium)"
 	@echo "make test-grading  test the release and the grading of the problem set"
+	@echo "make docs          write the reference: build/docs/index.html"
 	@echo "make lint          check the style of the code"
 	@echo "make bench         time EDF beside other frameworks, some 15 minutes: build/bench/"
 	@echo "make bench-quick   three of the workloads, about a minute"
@@ -41,6 +42,9 @@ test-browser: .venv/dev
 test-grading: .venv/dev .venv-nbgrader/ready
 	NBGRADER_PYTHON="$(CURDIR)/$(GRADER)/python" $(BIN)/python -m pytest -q -m grading \
 		tests/course/test_grading.py
+
+docs: .venv/docs
+	$(BIN)/python course/reference.py
 
 lint: .venv/dev
 	$(BIN)/ruff check .
@@ -74,6 +78,10 @@ clean:
 	$(BIN)/$(PIP) -e '.[dev]'
 	@touch $@
 
+.venv/docs: .venv/user
+	$(BIN)/$(PIP) -e '.[docs]'
+	@touch $@
+
 .venv-nbgrader/ready: pyproject.toml
 	$(PYTHON) -m venv .venv-nbgrader
 	$(GRADER)/$(PIP) -e '.[grading]'
@@ -84,5 +92,5 @@ clean:
 	$(BENCH)/$(PIP) -e '.[bench]'
 	@touch $@
 
-.PHONY: help ps1 ps2 theory notebook test test-slow test-browser test-grading lint student \
-	solutions release grade bench bench-quick clean
+.PHONY: help ps1 ps2 theory notebook test test-slow test-browser test-grading docs lint \
+	student solutions release grade bench bench-quick clean
