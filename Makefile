@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 GRADER := .venv-nbgrader/bin
 BENCH := .venv-bench/bin
-PIP := python -m pip install -q --disable-pip-version-check
+PIP := python -m pip install --disable-pip-version-check
 
 help:
 	@echo "make ps1           run problem set 1 on MNIST and write build/ps1.html"
