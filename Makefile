@@ -43,7 +43,7 @@ test-grading: .venv/dev .venv-nbgrader/ready
 	NBGRADER_PYTHON="$(CURDIR)/$(GRADER)/python" $(BIN)/python -m pytest -q -m grading \
 		tests/course/test_grading.py
 
-docs: .venv/docs
+docs: .venv/user
 	$(BIN)/python course/reference.py
 
 lint: .venv/dev
@@ -76,10 +76,6 @@ clean:
 
 .venv/dev: .venv/user
 	$(BIN)/$(PIP) -e '.[dev]'
-	@touch $@
-
-.venv/docs: .venv/user
-	$(BIN)/$(PIP) -e '.[docs]'
 	@touch $@
 
 .venv-nbgrader/ready: pyproject.toml
