@@ -95,7 +95,7 @@ def record(loss):
         new, results, first, met = {}, [], [], []
         for x, before, share, after in shares:
             text = "" if before is None else f"{view.numbers(before)} + {view.numbers(share)}"
-            new[x, "grad"] = text if text and after.size == 1 else after
+            new[x, "grad"] = re.sub(r"[][]", "", text) if text and after.size == 1 else after
             shown = shown | {(x, "grad"): after}
             results.append(gives(x, after, ".grad", f"{text} = " * bool(text)))
             (met if text else first).append(x)
