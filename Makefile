@@ -37,7 +37,8 @@ test-slow: .venv/dev
 	$(BIN)/python -m pytest -q -m slow $(OPTIONS)
 
 test-browser: .venv/dev
-	$(BIN)/python -m pytest -q -m browser tests/course/test_browser.py
+	$(BIN)/python -m pytest -q -m browser tests/course/test_browser.py \
+		tests/tools/test_walk_page.py
 
 test-grading: .venv/dev .venv-nbgrader/ready
 	NBGRADER_PYTHON="$(CURDIR)/$(GRADER)/python" $(BIN)/python -m pytest -q -m grading \
