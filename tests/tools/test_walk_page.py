@@ -179,7 +179,10 @@ def test_it_plays_to_the_end_and_can_be_stopped(opened):
 
 def test_two_on_a_page_do_not_disturb_each_other(opened):
     one, two = edf.walk(product()), edf.walk(head())
+    svg = ".edf-now svg >> visible=true"
+    alone = [opened(walk).locator(svg).bounding_box()["width"] for walk in (one, two, one)]
     page = opened(one, two, one)
+    assert alone == [svg.bounding_box()["width"] for svg in page.locator(svg).all()]
     walks = page.locator(".edf-walk").all()
     walks[1].get_by_role("button", name="step").click()
     walks[2].focus()
