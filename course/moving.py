@@ -41,7 +41,7 @@ def moving(loss, seconds=2.2, beside=370):
     source = (f'<svg xmlns="http://www.w3.org/2000/svg" class="edf-walk" {size} '
               f'viewBox="0 0 {wide + beside:g} {high:g}">\n<style>{style}</style>\n'
               f'<rect {size} fill="#fff"/>\n<defs>{shared}</defs>\n{inner}</svg>\n')
-    return source.replace("ID-", "")
+    return walk.named(source, "")
 
 
 def gate():

@@ -428,4 +428,9 @@ def page(steps, loss):
         f'<div class="edf-frames">{figures}</div>{legend}\n'
         '<p class="edf-say" aria-live="polite"></p>\n'
         f'<div hidden><svg><defs>{shared}</defs></svg></div>\n<script>{SCRIPT}</script></div>')
-    return source.replace("ID-", f"edf{zlib.crc32(source.encode()):x}-")
+    return named(source, f"edf{zlib.crc32(source.encode()):x}-")
+
+
+def named(source, prefix):
+    """Return the source with ids that begin so: equal pages may share them, others may not."""
+    return re.sub(r'(id="|href="#)ID-', rf"\1{prefix}", source)    # a name has no " left in it
