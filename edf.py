@@ -812,7 +812,9 @@ class Reshape(Component):
         return x.reshape(shape)
 
     def dx(self, dy, x, shape):
-        return dy.reshape(x.shape)
+        dx = np.empty_like(x)           # in memory like x: Conv2d then reads rows, no copies
+        dx[...] = dy.reshape(x.shape)
+        return dx
 
 
 class Transpose(Component):
@@ -1147,7 +1149,7 @@ class Optimiser:
         """Move every Param that has a gradient; TypeError if none has a whole one."""
         require_step(self)
         for param in learned():
-            grad, value = param._grad, param.value
+            grad, value = param._grad, param._value
             if self.weight_decay and not self.decay_apart:
                 grad = grad + self.weight_decay * value
             d = self.direction(grad, self.memory.setdefault(param, {}))
