@@ -824,7 +824,7 @@ class Transpose(Component):
         return x.transpose(axes)
 
     def dx(self, dy, x, axes):
-        return dy.transpose(axes and np.argsort(np.mod(axes, x.ndim)))     # -1 is the last
+        return dy.transpose(np.argsort(np.mod(axes, x.ndim)) if axes else None)    # -1: the last
 
 
 class Expand(Component):
