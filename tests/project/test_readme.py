@@ -139,7 +139,7 @@ def test_the_table_has_the_figures_of_the_benchmarks():
         for task, shown in zip(["W1", "GPT"], row[2:4]):
             figures = results[task]["figures"]
             measured = name in figures and figures[name]["median"] / figures["EDF"]["median"]
-            assert shown == (f"{measured:.2g}" if measured else ""), (name, task)
+            assert shown == (f"{measured:.2g}" if measured else "–"), (name, task)
     lines = int(table["EDF"][1].replace(",", ""))
     assert lines - 50 < len((ROOT / "edf.py").read_text().splitlines()) <= lines
 
