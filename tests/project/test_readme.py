@@ -88,13 +88,13 @@ def test_the_commands_of_the_readme_run_in_a_clone(tmp_path):
         return ran.stdout
 
     targets = set(re.findall(r"make ([a-z0-9-]+)(?=`|  )", README))
-    assert targets == {"ps1", "test", "notebook", "release", "docs"}
+    assert targets == {"ps1", "test", "notebook", "release", "docs", "lint"}
     assert "final test error, 784-" in make("make", "ps1", f"PYTHON={sys.executable}")
     make("make", "docs")
     assert (tmp_path / "build" / "ps1.html").exists() and (tmp_path / "build" / "docs").exists()
     for command in re.findall(r"`(\.venv/bin/python .*?)`", README):
         assert "accuracy" in make(*command.split(), "--data", "digits", "--epochs", "1")
-    for target in "test", "notebook", "release":        # each is run in other tests
+    for target in "test", "notebook", "release", "lint":        # each is run in other tests
         make("make", "-n", target)
 
 
