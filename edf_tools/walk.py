@@ -337,7 +337,7 @@ body[data-jp-theme-light=false] .edf-walk,body.vscode-dark .edf-walk{color-schem
 LAYOUT = """
 .edf-walk{color:var(--ink);background:var(--paper);font:14px/1.4 system-ui,sans-serif;
 padding:6px 10px;max-width:1000px}
-.edf-walk:focus-visible{outline:2px solid var(--forward)}
+.edf-walk:focus-visible{outline:2px solid var(--forward);outline-offset:-2px}
 .edf-controls{display:flex;gap:6px;align-items:center;padding-bottom:6px}
 .edf-controls[hidden]{display:none}
 .edf-controls button{font:inherit;min-width:4em;cursor:pointer}
@@ -349,7 +349,7 @@ align-items:flex-start;align-content:flex-start;border-top:1px solid var(--grey)
 .edf-walk figcaption{flex:1 1 220px;min-width:0}
 .edf-walk p{margin:2px 0 6px}
 .edf-walk figcaption div{margin-bottom:6px}
-.edf-walk pre{margin:0;padding:0 0 0 2ch;text-indent:-2ch;white-space:pre-wrap;
+.edf-walk figcaption pre{margin:0;padding:0 0 0 2ch!important;text-indent:-2ch;white-space:pre-wrap;
 overflow-wrap:anywhere;font:12px/1.4 monospace;color:inherit;background:none}
 .edf-walk .edf-say{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%)}
 .edf-live .edf-frames{display:grid}
@@ -417,18 +417,21 @@ def page(steps, loss):
             "</figcaption></figure>\n")
     legend = ("<p>Heat maps: orange is positive, blue negative; the stronger, the larger.</p>"
               if "edf-map" in shared else "")
+    # Where a notebook is not trusted, scripts, styles and all tags of SVG are taken out, and an
+    # attribute without a value: what is hidden must not come to light.
     source = (
         '<div class="edf-walk mathjax_ignore tex2jax_ignore" tabindex="0" role="group" '
         f'style="{room}" aria-label="forward and backward of '
         f'{html.escape(names(loss))}; arrow keys step, space plays">'
         f"<style>{THEME}{LAYOUT}{DRAWING}</style>\n"
-        '<div class="edf-controls" hidden><button type="button">back</button>'
+        '<div class="edf-controls" hidden="hidden"><button type="button">back</button>'
         '<button type="button">play</button><button type="button">step</button>'
         f'<input type="range" min="0" max="{len(steps) - 1}" value="0" aria-label="step">'
         "<output></output></div>\n"
         f'<div class="edf-frames">{figures}</div>{legend}\n'
         '<p class="edf-say" aria-live="polite"></p>\n'
-        f'<div hidden><svg><defs>{shared}</defs></svg></div>\n<script>{SCRIPT}</script></div>')
+        f'<div hidden="hidden"><svg><defs>{shared}</defs></svg></div>\n'
+        f"<script>{SCRIPT}</script></div>")
     return named(source, f"edf{zlib.crc32(source.encode()):x}-")
 
 

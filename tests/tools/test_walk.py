@@ -223,7 +223,7 @@ def parsed(walk):
     source = walk.pictures["text/html"]
     style, script = (re.search(f"<{name}>.*?</{name}>", source, re.DOTALL)[0]
                      for name in ("style", "script"))
-    source = source.replace(style, "").replace(script, "").replace(" hidden>", ' hidden="">')
+    source = source.replace(style, "").replace(script, "")
     return ET.fromstring(re.sub("(<input [^>]*)>", r"\1/>", source))
 
 
