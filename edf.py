@@ -751,9 +751,8 @@ class Normalize(Component):
 
 def scatter(dy, shape, key):
     """Add every entry of dy at its place in zeros: the reverse of x[key]."""
-    size = math.prod(shape)
-    places = np.arange(size).reshape(shape)[key].reshape(-1)
-    sums = np.bincount(places, dy.reshape(-1), size)    # in float64, and faster than np.add.at
+    places = np.arange(math.prod(shape)).reshape(shape)[key].reshape(-1)
+    sums = np.bincount(places, dy.reshape(-1), math.prod(shape))    # in float64; add.at is slow
     return sums.reshape(shape)
 
 
