@@ -751,10 +751,9 @@ class Normalize(Component):
 
 def scatter(dy, shape, key):
     """Add every entry of dy at its place in zeros: the reverse of x[key]."""
-    dx = np.zeros(shape)                # in float64: float32 would drift
-    places = np.arange(dx.size).reshape(shape)[key]     # add.at is fast on one axis only
-    np.add.at(dx.reshape(-1), places.reshape(-1), dy.reshape(-1))
-    return dx
+    size = math.prod(shape)
+    places = np.arange(size).reshape(shape)[key].reshape(-1)
+    return np.bincount(places, dy.reshape(-1), size).reshape(shape)     # adds in float64
 
 
 class Slice(Component):
