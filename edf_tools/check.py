@@ -10,6 +10,7 @@ import numpy as np
 
 import edf
 from edf import ancestors, facts, label, require_member
+from edf_tools.progress import progress
 
 
 def traceless(tool):
@@ -90,6 +91,7 @@ def check_gradients(loss, *nodes, entries=1000, tolerance=1e-6):
         """Hold got, the gradient of a node, against central differences."""
         picks = draw.permutation(np.flatnonzero(node.value != -np.inf))[:entries]
         got = got.ravel()[picks]
+        bar.note = name
         want, jump, size = central_differences(node, picks, *function)
         scale = max(abs(got).max(), abs(want).max(), 0.1 * size, 1e-3)
         at_kink = abs(jump) > 1e-3 * scale          # any slope between is right
@@ -142,7 +144,7 @@ def check_gradients(loss, *nodes, entries=1000, tolerance=1e-6):
                 fault(f"lost gradient: {name} does not add the same a second "
                       "time: it replaces the gradient instead of calling "
                       "add_grad, or writes into what f has kept", component, method)
-            compare(name, (component, method), node, grad, component, run, dy)
+            compare(name, (component, method), node, grad, component, run, dy, bar.update)
 
     def check_in_graph(node, grad):
         """Check the gradient that backward(loss) gave to one node."""
@@ -155,7 +157,7 @@ def check_gradients(loss, *nodes, entries=1000, tolerance=1e-6):
             return loss.value
 
         compare(label(node), (node, "the gradient"), node, grad,
-                loss, run, 1 / loss.value.size)
+                loss, run, 1 / loss.value.size, lambda: bar.update(loss.number + 1))
 
     edf.dtype = np.float64
     for component in edf.components:
@@ -169,11 +171,16 @@ def check_gradients(loss, *nodes, entries=1000, tolerance=1e-6):
         require_member(node, "what is to be checked")
         if grad is None:
             raise TypeError(f"{node} has no gradient that could be checked")
-    for component in ancestors(loss):
-        if not isinstance(component, (edf.Input, edf.Param)):
-            check_alone(component)
-    for node, grad in zip(nodes, grads):
-        check_in_graph(node, grad)
+    leads = ancestors(loss)
+    work = [(1, x) for component in leads for x in component.inputs if x.value.dtype.kind == "f"]
+    work += [(loss.number + 1, node) for node in nodes]
+    with progress(words="check_gradients", unit="runs of components",
+                  total=sum(runs * min(entries, x.value.size) for runs, x in work)) as bar:
+        for component in leads:
+            if not isinstance(component, (edf.Input, edf.Param)):
+                check_alone(component)
+        for node, grad in zip(nodes, grads):
+            check_in_graph(node, grad)
     return errors
 
 
@@ -197,11 +204,12 @@ def require_function(component, value, again):
               "changes from call to call out of the value", component, method)
 
 
-def central_differences(node, picks, component, run, dy):
+def central_differences(node, picks, component, run, dy, count):
     """Differentiate the sum of dy * run() by picked entries of the value of a node.
 
     A small step h comes first, as a large one could reach a kink nearby; a
-    larger one follows where the change of the sum drowns in its rounding.
+    larger one follows where the change of the sum drowns in its rounding.  Calls
+    count() after each entry.
     Returns the slopes, how much they differ between the two sides of the value
     (at a kink), and the size of the largest term of the sum.  Where the value is
     -inf there is a mask, and nothing changes.
@@ -226,6 +234,7 @@ def central_differences(node, picks, component, run, dy):
                 slopes[side, i] = (dy * (visible() - middle)).sum() / step
             if h * abs(slopes[:, i]).min() > 1e-9 * size:
                 break           # h was large enough to show above rounding
+        count()
     node.value = value
     require_function(component, middle, visible())
     return slopes.mean(axis=0), slopes[0] - slopes[1], size
