@@ -98,7 +98,7 @@ print(f"data: {name}, {len(train)} letters to learn from, {len(test)} to validat
 print("settings:", *(f"{key}={value!r}" for key, value in vars(options).items()))
 x, targets, scores, loss = gpt(len(letters), options.length, options.width, options.heads,
                                options.layers)
-adam, done, losses = edf.AdamW(options.lr, betas=(0.9, 0.99), weight_decay=0.1), 0, []
+adam, done = edf.AdamW(options.lr, betas=(0.9, 0.99), weight_decay=0.1), 0
 if os.path.exists(options.file):
     edf.load(options.file, adam)
     done = adam.memory[edf.params[0]]["t"]
@@ -110,12 +110,10 @@ for step in (bar := progress(range(done, options.steps), "training", unit="steps
     edf.backward(loss)
     adam.lr = options.lr * edf.warmup(step, 100) * edf.cosine_decay(step, options.steps)
     adam.step()
-    losses.append(loss.value.mean())
     if (step + 1) % max(1, options.steps // 10) == 0 or step + 1 == options.steps:
         edf.save(options.file, adam)
-        bar.print(f"step {step + 1}: training loss {np.mean(losses):.4f}, validation loss "
+        bar.print(f"step {step + 1}: training loss {loss.value.mean():.4f}, validation loss "
                   f"{validation_loss():.4f}, {time.process_time() - start:.0f} s")
-        losses = []
 edf.seed(options.seed)
-print(write(options.prompt, count=500))
-print(f"final validation loss {validation_loss():.4f} nats a letter on {name}")
+print(write(options.prompt, count=500),
+      f"final validation loss {validation_loss():.4f} nats a letter on {name}", sep="\n")
