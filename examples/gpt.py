@@ -67,9 +67,9 @@ def write(text, count):
         x.value = np.pad(recent, (0, options.length - len(recent)))[None]   # nothing looks ahead
         edf.forward()
         likely = scores.value[len(recent) - 1] / options.temperature
-        likely[likely < np.sort(likely)[-options.top:][0]] = -np.inf
-        p = np.exp(likely - likely.max())
-        text += letters[edf.rng.choice(len(p), p=p / p.sum())]
+        best = likely.argsort()[-options.top:]
+        p = np.exp(likely[best] - likely[best[-1]])
+        text += letters[edf.rng.choice(best, p=p / p.sum())]
     return text
 
 
@@ -84,7 +84,6 @@ option("--batch", type=int, default=32, help="windows in a batch")
 option("--lr", type=float, default=0.006, help="learning rate of AdamW, which falls to 0")
 option("--steps", type=int, default=2000, help="steps to learn for; it saves ten times on the way")
 option("--file", default="gpt.npz", help="to save to; if it is there, training goes on from it")
-option("--prompt", default="\n", help="beginning of what is written in the end")
 option("--temperature", type=float, default=0.8, help="below 1 for likely letters, above for bold")
 option("--top", type=int, default=20, help="write none but so many likeliest letters")
 option("--seed", type=int, default=1, help="seed of all random numbers")
@@ -115,5 +114,5 @@ for step in (bar := progress(range(done, options.steps), "training", unit="steps
         bar.print(f"step {step + 1}: training loss {loss.value.mean():.4f}, validation loss "
                   f"{validation_loss():.4f}, {time.process_time() - start:.0f} s")
 edf.seed(options.seed)
-print(write(options.prompt, count=500),
+print(write("\n", count=500),
       f"final validation loss {validation_loss():.4f} nats a letter on {name}", sep="\n")
