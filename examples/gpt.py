@@ -1,6 +1,8 @@
 """A GPT that learns to write, letter by letter: python examples/gpt.py [--text FILE]
 
-Stop it when you like: the same command goes on from the file it has saved, bit for bit.
+Validation losses on Shakespeare, in nats a letter: 1.70 after 96 s of one busy core (PyTorch: 1.70
+after as many steps); 1.55 after 515 s with --width 96 --heads 3 --layers 3 --length 128 --batch 8
+--lr 0.004 --steps 9000; bigrams have 2.46.  Stopped, it goes on from its file bit for bit.
 """
 import os
 import sys

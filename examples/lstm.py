@@ -1,6 +1,6 @@
 """An LSTM that learns to write, letter by letter: python examples/lstm.py [--text FILE]
 
-The same command goes on from what it has saved, bit for bit.
+As large as the GPT of gpt.py, it has 1.69 nats a letter on Shakespeare after 86 s of one busy core.
 """
 import os
 import sys
