@@ -74,8 +74,8 @@ def test_run_as_a_program_it_tells_what_it_is(alone):
 
 @pytest.mark.parametrize("call, file", [
     ("check_gradients(None)", "check"), ("debugging()", "check"), ("draw()", "view"),
-    ("summary()", "view"), ("profile(None)", "timing"), ("listing(None)", "listing"),
-    ("save('x.npz')", "saving"), ("load('x.npz')", "saving")])
+    ("walk(None)", "walk"), ("summary()", "view"), ("profile(None)", "timing"),
+    ("listing(None)", "listing"), ("save('x.npz')", "saving"), ("load('x.npz')", "saving")])
 def test_a_tool_that_is_not_there_is_named(alone, call, file):
     error = python(f"import edf; edf.{call}", alone).stderr
     assert error.splitlines()[-1] == (f"ImportError: edf_tools/{file}.py is missing: put the "
@@ -174,8 +174,8 @@ loss = edf.Mean((2 * h)[:, 0] - (x @ w)[:, 1] / 2 + h ** 2 * y - 1)
 
 
 def test_a_type_checker_accepts_operators_and_refuses_names_that_are_not_there(tmp_path):
-    readme = re.search(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)[1]
-    for name, program in ("right", PROGRAM), ("readme", readme), (
+    readme = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    for name, program in ("right", PROGRAM), ("readme", "\n".join(readme)), (
             "wrong", "import edf\nedf.Relu(edf.Input())\n"):
         (tmp_path / f"{name}.py").write_text(program)
     ran = subprocess.run(
