@@ -334,12 +334,14 @@ class Softmax(Component):
 
     x (..., K)  ->  y (..., K), each row adds up to 1
 
-    The largest score of a row is subtracted first: the same quotient, and
-    exp cannot overflow.
+    The largest score is subtracted first, so exp cannot overflow.  A mask is an
+    Input to add: -inf makes y exactly 0.  ValueError if a whole row is -inf.
     """
 
     def f(self, x):
-        exp = np.exp(x - x.max(axis=-1, keepdims=True))     # (B, K) - (B, 1) -> (B, K)
+        largest = x.max(axis=-1, keepdims=True)             # (B, K) -> (B, 1)
+        require((largest != -np.inf).all(), "a mask must leave a score above -inf in every row")
+        exp = np.exp(x - largest)                           # (B, K) - (B, 1) -> (B, K)
         return exp / total(exp, -1, keepdims=True)          # (B, K) / (B, 1) -> (B, K)
 
     def dx(self, dy, x):
@@ -376,8 +378,7 @@ class SoftmaxCrossEntropy(Component):
 
     Written as log sum_k exp(s_ik) - s_i[c_i], so that no logarithm is infinite;
     the gradient is softmax(scores) minus the one-hot labels.
-    Raises ValueError if a label is no class number.
-    Source: Bishop 2006, eq. 4.109.
+    Raises ValueError if a label is no class number.  Source: Bishop 2006, eq. 4.109.
     """
 
     def f(self, scores, labels):
@@ -751,9 +752,8 @@ class Normalize(Component):
 
 def scatter(dy, shape, key):
     """Add every entry of dy at its place in zeros: the reverse of x[key]."""
-    places = np.arange(math.prod(shape)).reshape(shape)[key].reshape(-1)
-    sums = np.bincount(places, dy.reshape(-1), math.prod(shape))    # in float64; add.at is slow
-    return sums.reshape(shape)
+    places = np.arange(math.prod(shape)).reshape(shape)[key].reshape(-1)    # sums are in float64
+    return np.bincount(places, dy.reshape(-1), math.prod(shape)).reshape(shape)
 
 
 class Slice(Component):
@@ -775,9 +775,7 @@ class Slice(Component):
 class Select(Component):
     """One entry of every row: y_i = x_i[index_i].
 
-    x (B, K), index (B,) integers in 0..K-1  ->  y (B,)
-
-    Raises ValueError if there is no such entry.
+    x (B, K), index (B,) integers in 0..K-1  ->  y (B,); ValueError for others
     """
 
     def f(self, x, index):

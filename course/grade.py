@@ -35,7 +35,7 @@ from edf_tools.progress import progress
 from problem_sets import EXERCISES
 
 ASSIGNMENT = os.environ.get("ASSIGNMENT", "ps1")        # the task sets it, and hands it on
-FILES = ["edf.py", "edf_tools/*.py", "mnist_loader.py", "problem_sets/*.py", "data/*", "LICENSE"]
+FILES = ["edf.py", "edf_tools/*.py", "*_loader.py", "problem_sets/*.py", "data/*", "LICENSE"]
 
 CHECK = re.compile(r'\bcheck\("(\w+)"\)')
 TITLE = re.compile(r"^\*\*(Exercise|Question) (\d+)\.(\d+)", re.MULTILINE)
