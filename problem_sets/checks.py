@@ -157,8 +157,9 @@ def misfit(frame, spot):
         lines[-1] = lines[-1][:spot.end_colno]
         text = " ".join("".join(lines)[spot.colno:].split())
         tree = ast.parse(text, mode="eval").body
-        binary = isinstance(tree, ast.BinOp)
-        for part in reversed([tree.left, tree.right] if binary else tree.args):
+        binary = isinstance(tree, ast.BinOp | ast.Compare)
+        right = getattr(tree, "comparators", None) or [getattr(tree, "right", None)]
+        for part in reversed([tree.left, *right] if binary else tree.args):
             start, end = part.col_offset, part.end_col_offset
             value = eval(text[start:end], frame.f_globals, frame.f_locals)
             end += len(re.match(r"( ?\))*", text[end:])[0]) if binary else 0
@@ -212,8 +213,8 @@ def value_and_gradient(node, y):
             error.add_note(f"{method} returns the same whatever dy is: is dy used?")
         raise
     for method in ignore_dy(node):
-        raise AssertionError(f"{method} returns the same whatever dy is: it is to compute with dy, "
-                             "not with self.grad")
+        raise AssertionError(f"{method} returns the same whatever dy is: use dy, not "
+                             "self.grad")
     edf.clear()
     return f"values right, largest gradient error {max(errors.values()):.1e}"
 
