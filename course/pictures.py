@@ -163,7 +163,7 @@ def product():
     d.text(390, 103, "dx (B, D), from dy (B, H) and w", 14, BLUE, "left")
     d.text(390, 127, "dw (D, H), from dy (B, H) and x", 14, BLUE, "left")
     d.text(390, 151, "db (H,), from dy (B, H)", 14, BLUE, "left")
-    d.text(200, 178, "all of row i of x @ w depends on row i of x, and nothing else does", 13, GREY)
+    d.text(200, 178, "row i of x matters to row i of x @ w alone", 13, GREY)
     return d.png()
 
 

@@ -1311,8 +1311,8 @@ plt.show()
 # </details>
 #
 # You have now written the mathematics of `problem_sets/engine.py`: the walk back, the gradients of
-# `Affine`, `ReLU` and the loss, and the step. Open it and compare. One line there is worse than
-# yours: which scores break it?
+# `Affine`, `ReLU` and the loss, and the step. Open it and compare. In its loss, one line is worse
+# than in that of exercise 5.2: which scores break it?
 #
 # <details><summary>The scores that break it</summary>
 #

@@ -102,7 +102,8 @@ def show(verdict, why, state, in_notebook):
     from IPython.display import display
     mark, colour = MARKS[state]
     page = "\n".join([f'<b style="color: {colour}">{mark} {verdict}</b>', *map(html.escape, lines)])
-    page = f'<pre style="border-left: 4px solid {colour}; padding-left: 8px">{page}</pre>'
+    style = f"border-left: 4px solid {colour}; padding-left: 8px; margin: 0; font-size: 90%"
+    page = f'<pre style="{style}">{page}</pre>'
     display({"text/plain": text, "text/html": page}, raw=True)
 
 
@@ -129,7 +130,8 @@ def explain(error):
     stack = [*zip((frame for frame, _ in traceback.walk_tb(trace)), traceback.extract_tb(trace))]
     for frame, spot in stack:
         if frame.f_globals.get("__name__") == "__main__":
-            line = f"line {spot.lineno} of the cell: {spot.line}"
+            code = re.sub(r"\s{2,}#.*", "", spot.line)
+            line = f"line {spot.lineno} of the cell: {code}"
         if frame.f_code is edf.Component.backward.__code__:
             dy = f", where dy is {np.shape(frame.f_locals['self'].grad)}"
     if isinstance(error, SyntaxError):
