@@ -1690,7 +1690,7 @@ if best_net is not None and have_chosen:
 #
 # | | |
 # |---|---|
-# | component, graph | a node: a function of earlier ones, an `Input` or a `Param`; all of them |
+# | component | a node of the graph: a function of earlier ones, an `Input` or a `Param` |
 # | `Input`, `Param` | components that hold data, and what is learned |
 # | `value`, `grad` | what `edf.forward()` and `edf.backward(loss)` compute for a component |
 # | $x^\nabla$ | `x.grad`: the gradient of the loss with respect to $x$ |
