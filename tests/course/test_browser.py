@@ -123,8 +123,6 @@ def test_the_notebook_runs_in_a_real_browser(name, lab):
                 else outside.append(request.url))
         page.goto(f"{base}/lab/tree/{name}.ipynb?token={token}&reset")
         run_all(page)
-        bad_diagrams = page.locator(".jp-RenderedMermaid.jp-mod-warning").all_inner_texts()
-        diagrams = page.locator(".jp-RenderedMermaid img, .jp-RenderedMermaid svg").count()
         pictures = page.locator(".jp-OutputArea img, .jp-OutputArea .jp-RenderedSVG").evaluate_all(
             "es => es.map(e => e.getBoundingClientRect()).map(box => [box.width, box.height])")
         drawn = page.locator(".jp-MarkdownOutput img").evaluate_all(
@@ -134,7 +132,6 @@ def test_the_notebook_runs_in_a_real_browser(name, lab):
         page.keyboard.press("Control+s")
         page.wait_for_timeout(2000)
         browser.close()
-    assert not bad_diagrams and (diagrams or not name.startswith("theory"))
     assert len(drawn) >= 2 and all(drawn), drawn
     assert len(pictures) > 4 and all(min(size) > 40 for size in pictures), pictures
     assert not outside, f"the page asked for {outside}"
