@@ -67,7 +67,7 @@ import edf
 from edf import ReLU, SGD, Sigmoid, Softmax, SoftmaxCrossEntropy, Tanh
 from mnist_loader import load
 from problem_sets import engine
-from problem_sets.nets import baselines, error_rate, film, held_out, mlp, numeric_gradient, train
+from problem_sets.nets import baselines, error_rate, held_out, mlp, numeric_gradient, train
 
 plt.rcParams.update({"axes.spines.top": False, "axes.spines.right": False, "axes.grid": True,
                      "grid.alpha": 0.3, "figure.constrained_layout.use": True, "figure.dpi": 90})
@@ -217,32 +217,23 @@ for part in engine.forward, engine.Component, engine.Param:
 # %% [markdown]
 # ### Watch it run
 #
-# Let $\ell = e^{\sigma(x)\tanh(x)}$ at $x = 0.5$, where $\sigma(x) = 1 / (1 + e^{-x})$ is the
-# *sigmoid*. After `forward()`, we call the `backward()` of one component after the other by hand,
-# and draw the graph after each step. The gradient of the loss with respect to itself is 1. In which
-# of the four steps will `x.grad` change? And what would come out if each step *replaced* what it
-# finds there, with `=` in place of `+=`? (`()` is the shape of a single number.)
+# Let $\ell = e^{\sigma(x)\,x^2}$ at $x = 0.5$, where $\sigma(x) = 1 / (1 + e^{-x})$ is the
+# *sigmoid*. `edf.walk` shows both walks, a component at a time, with its formula and the numbers:
+# click on *step*. In which of the backward steps will `x.grad` change? And what would come out if
+# each step *replaced* what it finds there, with `=` in place of `+=`?
 
 # %%
 edf.clear()
 x = edf.Param(0.5, name="x")
-y, z = edf.Sigmoid(x), edf.Tanh(x)
-loss = edf.Exp(y * z)
-edf.forward()
-loss.grad = np.array(1.0)
-frames = {}
-for component in edf.components[:0:-1]:         # in reverse, down to the one after x
-    component.backward()
-    print(f"{component.name + '.backward()':22} x.grad is", x.grad)
-    frames[f"{component.name}.backward()"] = edf.draw(loss, values=True)
-film(frames)
+loss = edf.Exp(edf.Sigmoid(x) * x ** 2)
+edf.walk(loss)
 
 # %% [markdown]
 # <details><summary>What came out</summary>
 #
-# Two arrows leave $x$, so `x.grad` changes twice, in the last two steps. Tanh comes first, since
-# the list is walked in reverse, and leaves its share, 0.6527; Sigmoid **adds** the other one,
-# 0.1448. If it replaced what is there, `x.grad` would be 0.1448, or 0.6527 had the sigmoid been
+# Two arrows leave $x$, so `x.grad` changes twice, in the last two steps. The square comes first,
+# since the list is walked in reverse, and leaves its share, 0.727; the sigmoid **adds** the other
+# one, 0.0686. If it replaced what is there, `x.grad` would be 0.0686, or 0.727 had the sigmoid been
 # built second: a mistake that depends on the order in which the graph was built.
 #
 # </details>
