@@ -83,19 +83,19 @@ def record(loss):
     leaves = [node for node in members if not node.inputs]
     shown = {(node, "value"): values[node] for node in leaves}
     steps = [Step("start", f"What is given: the {'values' if leaves[1:] else 'value'} of "
-                  f"{names(leaves)}.", [], [gives(node, values[node]) for node in leaves],
+                  f"{names(*leaves)}.", [], [gives(node, values[node]) for node in leaves],
                   None, [], shown, {})]
     for node, written in formulas.items():
         new = {(node, "value"): values[node]}
         shown = shown | new
-        steps.append(Step("forward", f"{edf.label(node)} computes its value from "
-                          f"{names(node.inputs)}.", written.forward(), [gives(node, values[node])],
+        steps.append(Step("forward", f"{names(node)} computes its value from "
+                          f"{names(*node.inputs)}.", written.forward(), [gives(node, values[node])],
                           node, range(len(node.inputs)), shown, new))
     for node, shares in passed:
         new, results, first, met = {}, [], [], []
         for x, before, share, after in shares:
             text = "" if before is None else f"{view.numbers(before)} + {view.numbers(share)}"
-            new[x, "grad"] = text if text and after.size == 1 else after
+            new[x, "grad"] = re.sub(r"[][]", "", text) if text and after.size == 1 else after
             shown = shown | {(x, "grad"): after}
             results.append(gives(x, after, ".grad", f"{text} = " * bool(text)))
             (met if text else first).append(x)
@@ -136,22 +136,22 @@ def begins(loss):
 def passes(node, first, met):
     """Return the sentence on a component that passes gradients to others."""
     twice, others = [x for x in met if x in first], [x for x in met if x not in first]
-    said = [f"passes a gradient to {names(first)}"] if first else []
-    said += [f"a second one to {names(twice)}, where both are added"] if twice else []
-    said += [f"adds its share to the gradient of {names(others)}, where paths meet"
+    said = [f"passes a gradient to {names(*first)}"] if first else []
+    said += [f"a second one to {names(*twice)}, where both are added"] if twice else []
+    said += [f"adds its share to the gradient of {names(*others)}, where paths meet"
              ] if others else []
-    return f"{edf.label(node)} {' and '.join(said)}."
+    return f"{names(node)} {' and '.join(said)}."
 
 
-def names(components):
+def names(*components):
     """Return "x, w and b", each once."""
-    *others, last = dict.fromkeys(view.tidy(edf.label(node)) for node in components)
+    *others, last = dict.fromkeys(view.tidy(str(edf.label(node))) for node in components)
     return f"{', '.join(others)} and {last}" if others else last
 
 
 def gives(node, array, what="", how=""):
     """Return a line of results."""
-    return f"{view.tidy(edf.label(node))}{what} = {how}{view.numbers(array)}"
+    return f"{names(node)}{what} = {how}{view.numbers(array)}"
 
 
 class Written(Formulas):
@@ -196,6 +196,7 @@ class Written(Formulas):
         lines = "\n".join(self.lines).replace(f"components[{self.component.number}].", "self.")
         for (_, name), variable in self.kept.items():
             lines = re.sub(rf"\b{variable}\b", f"self.{name}", lines)
+        lines = re.sub(r"\d+\.\d{5,}", lambda number: f"{float(number[0]):.4g}", lines)
         return f"{lines}    # {shape}".splitlines()
 
 
@@ -270,7 +271,7 @@ def pictures(steps, loss):
 
 def title_of(node, loss):
     """Return what stands on top of its box."""
-    return view.tidy(f"loss: {edf.label(node)}" if node is loss else edf.label(node), 30)
+    return view.tidy("loss: " * (node is loss) + names(node), 30)
 
 
 def box(left, top, width, height):
@@ -343,8 +344,8 @@ padding:6px 10px;max-width:1000px}
 .edf-controls input{flex:1;min-width:4em}
 .edf-walk figure{margin:0;padding:6px 0;display:flex;flex-wrap:wrap;gap:6px 18px;
 align-items:flex-start;align-content:flex-start;border-top:1px solid var(--grey)}
-.edf-graph{overflow:auto}
-.edf-graph svg{display:block;width:100%}
+.edf-graph{overflow:auto;flex:9 1 var(--fair);max-width:var(--full)}
+.edf-graph svg{display:block;width:100%;min-width:var(--least)}
 .edf-walk figcaption{flex:1 1 220px;min-width:0}
 .edf-walk p{margin:2px 0 6px}
 .edf-walk figcaption div{margin-bottom:6px}
@@ -354,6 +355,7 @@ overflow-wrap:anywhere;font:12px/1.4 monospace;color:inherit;background:none}
 .edf-live .edf-frames{display:grid}
 .edf-live figure{grid-area:1/1;visibility:hidden;border:0;min-width:0}
 .edf-live figure.edf-now{visibility:visible}
+.edf-live .edf-graph,.edf-live figcaption{max-height:var(--tall);overflow:auto}
 """
 DRAWING = """
 .edf-arrow,.edf-forward,.edf-backward{fill:none;stroke:var(--grey)}
@@ -401,10 +403,8 @@ def page(steps, loss):
     """Return a piece of HTML that works in any page, and asks for nothing from outside."""
     shared, frames, wide, high = pictures(steps, loss)
     full = wide * min(1, max(SMALL, TALL / high))
-    style = THEME + LAYOUT + DRAWING
-    style += (f".edf-graph{{flex:9 1 {0.8 * wide:.0f}px;max-width:{full:.0f}px}}\n"
-              f".edf-graph svg{{min-width:{SMALL * wide:.0f}px}}\n"
-              f".edf-live .edf-graph{{max-height:{TALL}px}}")
+    room = (f"--fair:{0.8 * wide:.0f}px;--full:{full:.0f}px;--least:{SMALL * wide:.0f}px;"
+            f"--tall:{TALL}px")
     figures = ""
     for number, (step, frame) in enumerate(zip(steps, frames), 1):
         lines = ["".join(f"<pre>{html.escape(line)}</pre>" for line in part)
@@ -418,9 +418,9 @@ def page(steps, loss):
               if "edf-map" in shared else "")
     source = (
         '<div class="edf-walk mathjax_ignore tex2jax_ignore" tabindex="0" role="group" '
-        f'data-lm-suppress-shortcuts="true" aria-label="{html.escape(edf.label(loss))}: forward '
-        'and backward; arrow keys step, space plays">'
-        f"<style>{style}</style>\n"
+        f'data-lm-suppress-shortcuts="true" style="{room}" aria-label="forward and backward of '
+        f'{html.escape(names(loss))}; arrow keys step, space plays">'
+        f"<style>{THEME}{LAYOUT}{DRAWING}</style>\n"
         '<div class="edf-controls" hidden><button type="button">back</button>'
         '<button type="button">play</button><button type="button">step</button>'
         f'<input type="range" min="0" max="{len(steps) - 1}" value="0" aria-label="step">'
@@ -428,4 +428,9 @@ def page(steps, loss):
         f'<div class="edf-frames">{figures}</div>{legend}\n'
         '<p class="edf-say" aria-live="polite"></p>\n'
         f'<div hidden><svg><defs>{shared}</defs></svg></div>\n<script>{SCRIPT}</script></div>')
-    return source.replace("ID-", f"edf{zlib.crc32(source.encode()):x}-")
+    return named(source, f"edf{zlib.crc32(source.encode()):x}-")
+
+
+def named(source, prefix):
+    """Return the source with ids that begin so: equal pages may share them, others may not."""
+    return re.sub(r'(id="|href="#)ID-', rf"\1{prefix}", source)    # a name has no " left in it

@@ -161,3 +161,63 @@ def look_at(notebook, name, solved):
         assert not re.search("not done yet|not right yet", said)
     if solved and on_mnist and "best perceptron" in figures:
         assert float(re.search(r"best perceptron: ([\d.]+)%", figures)[1]) <= 1.4
+
+
+WALK = """import edf
+p, q = edf.Param(2.0, name="p"), edf.Param(3.0, name="q")
+c = p * q
+edf.walk(c * c + p)"""
+
+
+def test_a_walk_runs_in_jupyterlab_and_in_an_exported_page(lab, tmp_path):
+    assert CHROMIUM, "no Chromium found: install it, or set CHROMIUM to its path"
+    base, token, work = lab
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(WALK) for _ in range(2)])
+    notebook.metadata.kernelspec = {"name": "python3", "display_name": "Python 3"}
+    nbformat.write(notebook, work / "walk.ipynb")
+    broken = []
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, headless=True, args=FLAGS)
+        page = browser.new_page(viewport={"width": 1366, "height": 768})
+        page.on("pageerror", lambda error: broken.append(str(error)))
+        page.goto(f"{base}/lab/tree/walk.ipynb?token={token}&reset")
+        run_all(page)
+        walks = page.locator(".edf-walk.edf-live")
+        assert walks.count() == 2
+        walks.first.scroll_into_view_if_needed()
+        walks.first.locator("figure:visible figcaption").click()
+        for _ in range(3):
+            page.keyboard.press("ArrowRight")
+        assert walks.locator("output").all_inner_texts() == ["4 / 8", "1 / 8"]
+        assert page.locator(".jp-Cell.jp-mod-active .edf-walk output").inner_text() == "4 / 8"
+        page.keyboard.press("Space")
+        assert walks.first.get_by_role("button", name="pause").count()
+        background = "e => getComputedStyle(e).backgroundColor"
+        assert walks.first.evaluate(background) == "rgb(255, 255, 255)"
+        if "SHOTS" in os.environ:
+            page.screenshot(path=Path(os.environ["SHOTS"]) / "walk-lab.png")
+        page.evaluate("document.body.dataset.jpThemeLight = 'false'")
+        assert walks.first.evaluate(background) != "rgb(255, 255, 255)"
+        page.get_by_role("menuitem", name="File", exact=True).click()
+        page.get_by_role("menuitem", name="Save Notebook", exact=True).click()
+        page.wait_for_timeout(4000)
+
+        saved = nbformat.read(work / "walk.ipynb", as_version=4)
+        assert saved.cells[1].outputs and not saved.metadata.get("widgets")
+        (tmp_path / "walk.html").write_text(tool.HTMLExporter().from_notebook_node(saved)[0])
+        page.goto((tmp_path / "walk.html").as_uri(), wait_until="domcontentloaded")
+        page.locator(".edf-walk").last.get_by_role("button", name="step").click()
+        assert walks.locator("output").all_inner_texts() == ["1 / 8", "2 / 8"]
+
+        saved.cells[0].source += "  # by somebody else"         # not trusted: without script
+        nbformat.write(saved, work / "theirs.ipynb")
+        page.goto(f"{base}/lab/tree/theirs.ipynb?token={token}&reset")
+        page.wait_for_selector(".jp-Notebook figure", timeout=90_000)
+        strip = page.locator(".jp-OutputArea-output").first.inner_text()
+        if "SHOTS" in os.environ:
+            page.screenshot(path=Path(os.environ["SHOTS"]) / "walk-untrusted.png")
+        browser.close()
+    assert not broken
+    assert re.findall(r"^(\d)\. [a-z]+ ", strip, re.MULTILINE) == [*"12345678"], strip
+    assert "p.grad = 1 + 36 = 37" in strip
+    assert not re.search("^value|^grad|--ink|const walk", strip, re.MULTILINE), strip
