@@ -220,7 +220,8 @@ for part in engine.forward, engine.Component, engine.Param:
 # Let $\ell = e^{\sigma(x)\,x^2}$ at $x = 0.5$, where $\sigma(x) = 1 / (1 + e^{-x})$ is the
 # *sigmoid*. `edf.walk` shows both walks, a component at a time, with its formula and the numbers:
 # click on *step*. In which of the backward steps will `x.grad` change? And what would come out if
-# each step *replaced* what it finds there, with `=` in place of `+=`?
+# each step *replaced* what it finds there, with `=` in place of `+=`? (`()` is the shape of a
+# number.)
 
 # %%
 edf.clear()
@@ -405,7 +406,7 @@ for kind, dy in ("ones", np.ones((2, 3))), ("random", edf.rng.normal(size=(2, 3)
 
 # %% [markdown]
 # **Exercise 2.2: the checker.** Return this error for `param.grad`. The loss $\sum_i r_i\,y_i$ is
-# built, and `loss_at(x)` runs the graph for another value of `param`. Compare with
+# built, and `loss_at` returns it for any other value of `param`. Compare with
 # `numeric_gradient(function, x)`, which works like that of exercise 2.1.
 #
 # <details><summary>Hint</summary>
