@@ -207,33 +207,19 @@ def pictures(steps, loss):
 
     They are pieces of SVG, for one document; each id begins with "ID-".
     """
-    graph = {node: node.inputs for node in edf.ancestors(loss)}
-    blocks, room = {}, dict.fromkeys(((x, "grad") for x in graph), (0, 0))
+    graph, blocks, room = {node: node.inputs for node in edf.ancestors(loss)}, {}, {}
     for step in steps:
         for (node, kind), content in step.shown.items():
             if (node, kind, id(content)) not in blocks:
                 wide, tall, source = block(content)
-                blocks[node, kind, id(content)] = len(blocks), wide + LABEL, tall, source
-                room[node, kind] = tuple(map(max, room.get((node, kind), (0, 0)),
-                                             (wide + LABEL, tall)))
-    sizes, corners = {}, {}     # corners: of value and grad, from the upper middle of the box
-    for node in graph:
-        (wide, tall), (right, low) = room[node, "value"], room[node, "grad"]
-        corners[node, "value"] = corners[node, "grad"] = 0, 20
-        if steps[-1].shown[node, "value"].size > FEW and low:       # beside each other
-            corners[node, "grad"] = wide + 12, 20
-            wide, tall = wide + 12 + right, max(tall, low)
-        elif low:                                   # below each other
-            corners[node, "grad"] = 0, 23 + tall
-            wide, tall = max(wide, right), tall + 3 + low
-        for kind in ("value", "grad"):
-            corners[node, kind] = corners[node, kind][0] - wide / 2, corners[node, kind][1]
-        title = view.LETTER * len(title_of(node, loss).encode())
-        sizes[node] = 16 + 2 * round(max(wide, title) / 2), 26 + tall
-    places, arrows, right, high = view.place(graph, sizes, DOWN)
-    for (node, kind), (x, y) in corners.items():
-        left, top, width, _ = places[node]
-        corners[node, kind] = left + width / 2 + x, top + y
+                blocks[node, kind, id(content)] = len(blocks), wide, tall, source
+                widest, tallest = room.get((node, kind), (0, 0))
+                room[node, kind] = max(widest, wide), max(tallest, tall)
+    fits = {node: fit(title_of(node, loss), room[node, "value"], room.get((node, "grad")),
+                      steps[-1].shown[node, "value"].size > FEW) for node in graph}
+    places, arrows, right, high = view.place(graph, {x: fits[x][0] for x in graph}, DOWN)
+    corners = {(node, kind): (places[node][0] + x, places[node][1] + y)
+               for node in graph for kind, (x, y) in fits[node][1].items()}
 
     paths = "".join(map("".join, arrows.values()))
     shared = f'<g id="ID-all"><path class="edf-arrow" d="{paths}"/>'
@@ -269,6 +255,20 @@ def pictures(steps, loss):
     return shared, frames, right, high
 
 
+def fit(title, value, grad, beside):
+    """Return (width, height) of a box with a title and all it shows, and where in it this is."""
+    wide, tall = value
+    corner = wide + 12, 0
+    if grad and beside:
+        wide, tall = wide + 12 + grad[0], max(tall, grad[1])
+    elif grad:
+        corner = 0, tall + 3
+        wide, tall = max(wide, grad[0]), tall + 3 + grad[1]
+    width = 16 + 2 * round(max(wide, view.LETTER * len(title.encode())) / 2)
+    left = (width - wide) / 2
+    return (width, 26 + tall), {"value": (left, 20), "grad": (left + corner[0], 20 + corner[1])}
+
+
 def title_of(node, loss):
     """Return what stands on top of its box."""
     return view.tidy("loss: " * (node is loss) + names(node), 30)
@@ -280,7 +280,7 @@ def box(left, top, width, height):
 
 
 def block(content):
-    """Return width, height and source of a text, or of an array: numbers, a heat map, its shape."""
+    """Return width, height and source of a text, or an array: numbers, a heat map, its shape."""
     if isinstance(content, str):
         lines = [content]
     elif content.size <= FEW:
@@ -295,7 +295,7 @@ def block(content):
         lines = [str(content.shape)]
     texts = (f'<text class="edf-numbers" x="{LABEL}" y="{10 + LINE * i}">{line}</text>'
              for i, line in enumerate(lines))
-    return LETTER * max(map(len, lines)), LINE * len(lines), "".join(texts)
+    return LABEL + LETTER * max(map(len, lines)), LINE * len(lines), "".join(texts)
 
 
 def as_rows(array):
@@ -320,7 +320,7 @@ def heat_map(matrix):
                      f'stroke-opacity="{abs(level) / 4}" d="{path}"/>'
                      for level, path in paths.items() if path)
     high, wide = matrix.shape
-    return wide * size, high * size, (
+    return LABEL + wide * size, high * size, (
         f'<g transform="translate({LABEL}) scale({size:g})">'
         f'<rect class="edf-map" width="{wide}" height="{high}"/>{source}</g>')
 
@@ -337,7 +337,7 @@ body[data-jp-theme-light=false] .edf-walk,body.vscode-dark .edf-walk{color-schem
 LAYOUT = """
 .edf-walk{color:var(--ink);background:var(--paper);font:14px/1.4 system-ui,sans-serif;
 padding:6px 10px;max-width:1000px}
-.edf-walk:focus-visible{outline:2px solid var(--forward)}
+.edf-walk:focus-visible{outline:2px solid var(--forward);outline-offset:-2px}
 .edf-controls{display:flex;gap:6px;align-items:center;padding-bottom:6px}
 .edf-controls[hidden]{display:none}
 .edf-controls button{font:inherit;min-width:4em;cursor:pointer}
@@ -349,7 +349,7 @@ align-items:flex-start;align-content:flex-start;border-top:1px solid var(--grey)
 .edf-walk figcaption{flex:1 1 220px;min-width:0}
 .edf-walk p{margin:2px 0 6px}
 .edf-walk figcaption div{margin-bottom:6px}
-.edf-walk pre{margin:0;padding:0 0 0 2ch;text-indent:-2ch;white-space:pre-wrap;
+.edf-walk figcaption pre{margin:0;padding:0 0 0 2ch!important;text-indent:-2ch;white-space:pre-wrap;
 overflow-wrap:anywhere;font:12px/1.4 monospace;color:inherit;background:none}
 .edf-walk .edf-say{position:absolute;width:1px;height:1px;overflow:hidden;clip-path:inset(50%)}
 .edf-live .edf-frames{display:grid}
@@ -373,6 +373,7 @@ DRAWING = """
 .edf-function{fill:light-dark(#f3f4f6,#2d3138);stroke:light-dark(#4b5563,#9aa4b2)}
 .edf-loss{fill:light-dark(#fee2e2,#4a1d1d);stroke:light-dark(#b91c1c,#f28b82);stroke-width:3px}
 """
+# Keys are taken on their way down to the walk: coming up, JupyterLab would have taken them first.
 SCRIPT = """{
 const walk=document.currentScript.parentElement,$=s=>walk.querySelector(s);
 const frames=walk.querySelectorAll("figure"),[back,play,step]=walk.querySelectorAll("button");
@@ -380,22 +381,22 @@ const slider=$("input"),last=frames.length-1;let now,timer;
 const show=n=>{now=Math.max(0,Math.min(last,n));
 frames.forEach((f,k)=>f.classList.toggle("edf-now",k==now));
 slider.value=now;$("output").textContent=`${now+1} / ${last+1}`;
-const said=$(".edf-now p").textContent;$(".edf-say").textContent=said;
-slider.setAttribute("aria-valuetext",said);
-const graph=$(".edf-now .edf-graph"),at=$(".edf-now rect");
+slider.ariaValueText=$(".edf-say").textContent=$(".edf-now p").textContent;
+const at=$(".edf-now rect"),graph=$(".edf-now .edf-graph");
 if(at){const a=at.getBoundingClientRect(),g=graph.getBoundingClientRect();
-graph.scrollTop+=a.top+a.height/2-g.top-g.height/2;
-graph.scrollLeft+=a.left+a.width/2-g.left-g.width/2}};
+graph.scrollBy(a.x+a.width/2-g.x-g.width/2,a.y+a.height/2-g.y-g.height/2)}};
 const stop=()=>{clearInterval(timer);timer=0;play.textContent="play"};
 const go=n=>{stop();show(n)};
 const run=()=>{if(timer)return stop();if(now==last)show(0);play.textContent="pause";
-timer=setInterval(()=>{show(now+1);if(now==last||!walk.isConnected)stop()},1600)};
+timer=setInterval(()=>{show(now+1);if(now==last)stop()},1600)};
 back.onclick=()=>go(now-1);step.onclick=()=>go(now+1);play.onclick=run;
 slider.oninput=()=>go(+slider.value);
-walk.onkeydown=e=>{if(e.ctrlKey||e.altKey||e.metaKey)return;
+const key=e=>{if(!walk.contains(e.target)||e.ctrlKey||e.altKey||e.metaKey)return;
 const n={ArrowLeft:now-1,ArrowRight:now+1,Home:0,End:last}[e.key];
 if(n!=null)go(n);else if(e.key==" "&&e.target.tagName!="BUTTON")run();else return;
-e.preventDefault()};
+e.preventDefault();e.stopPropagation()};
+walk.addEventListener("focusin",()=>addEventListener("keydown",key,true));
+walk.addEventListener("focusout",()=>removeEventListener("keydown",key,true));
 walk.classList.add("edf-live");$(".edf-controls").hidden=false;show(0)}"""
 
 
@@ -416,18 +417,21 @@ def page(steps, loss):
             "</figcaption></figure>\n")
     legend = ("<p>Heat maps: orange is positive, blue negative; the stronger, the larger.</p>"
               if "edf-map" in shared else "")
+    # Where a notebook is not trusted, scripts, styles and all tags of SVG are taken out, and an
+    # attribute without a value: what is hidden must not come to light.
     source = (
         '<div class="edf-walk mathjax_ignore tex2jax_ignore" tabindex="0" role="group" '
-        f'data-lm-suppress-shortcuts="true" style="{room}" aria-label="forward and backward of '
+        f'style="{room}" aria-label="forward and backward of '
         f'{html.escape(names(loss))}; arrow keys step, space plays">'
         f"<style>{THEME}{LAYOUT}{DRAWING}</style>\n"
-        '<div class="edf-controls" hidden><button type="button">back</button>'
+        '<div class="edf-controls" hidden="hidden"><button type="button">back</button>'
         '<button type="button">play</button><button type="button">step</button>'
         f'<input type="range" min="0" max="{len(steps) - 1}" value="0" aria-label="step">'
         "<output></output></div>\n"
         f'<div class="edf-frames">{figures}</div>{legend}\n'
         '<p class="edf-say" aria-live="polite"></p>\n'
-        f'<div hidden><svg><defs>{shared}</defs></svg></div>\n<script>{SCRIPT}</script></div>')
+        f'<div hidden="hidden"><svg><defs>{shared}</defs></svg></div>\n'
+        f"<script>{SCRIPT}</script></div>")
     return named(source, f"edf{zlib.crc32(source.encode()):x}-")
 
 

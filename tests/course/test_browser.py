@@ -167,6 +167,11 @@ WALK = """import edf
 p, q = edf.Param(2.0, name="p"), edf.Param(3.0, name="q")
 c = p * q
 edf.walk(c * c + p)"""
+CUT_OFF = """walk => [...walk.querySelectorAll("figcaption p, figcaption pre")].filter(e => {
+    const range = document.createRange();
+    range.selectNodeContents(e);
+    return range.getBoundingClientRect().x < e.closest("figcaption").getBoundingClientRect().x - 0.1
+}).map(e => e.textContent)"""
 
 
 def test_a_walk_runs_in_jupyterlab_and_in_an_exported_page(lab, tmp_path):
@@ -192,14 +197,14 @@ def test_a_walk_runs_in_jupyterlab_and_in_an_exported_page(lab, tmp_path):
         assert page.locator(".jp-Cell.jp-mod-active .edf-walk output").inner_text() == "4 / 8"
         page.keyboard.press("Space")
         assert walks.first.get_by_role("button", name="pause").count()
+        assert walks.first.evaluate(CUT_OFF) == []
         background = "e => getComputedStyle(e).backgroundColor"
         assert walks.first.evaluate(background) == "rgb(255, 255, 255)"
         if "SHOTS" in os.environ:
             page.screenshot(path=Path(os.environ["SHOTS"]) / "walk-lab.png")
         page.evaluate("document.body.dataset.jpThemeLight = 'false'")
         assert walks.first.evaluate(background) != "rgb(255, 255, 255)"
-        page.get_by_role("menuitem", name="File", exact=True).click()
-        page.get_by_role("menuitem", name="Save Notebook", exact=True).click()
+        page.keyboard.press("Control+s")            # the other keys are still JupyterLab's
         page.wait_for_timeout(4000)
 
         saved = nbformat.read(work / "walk.ipynb", as_version=4)
@@ -214,10 +219,10 @@ def test_a_walk_runs_in_jupyterlab_and_in_an_exported_page(lab, tmp_path):
         page.goto(f"{base}/lab/tree/theirs.ipynb?token={token}&reset")
         page.wait_for_selector(".jp-Notebook figure", timeout=90_000)
         strip = page.locator(".jp-OutputArea-output").first.inner_text()
+        buttons = page.locator(".jp-OutputArea-output button:visible").count()
         if "SHOTS" in os.environ:
             page.screenshot(path=Path(os.environ["SHOTS"]) / "walk-untrusted.png")
         browser.close()
-    assert not broken
+    assert not broken and not buttons
     assert re.findall(r"^(\d)\. [a-z]+ ", strip, re.MULTILINE) == [*"12345678"], strip
-    assert "p.grad = 1 + 36 = 37" in strip
-    assert not re.search("^value|^grad|--ink|const walk", strip, re.MULTILINE), strip
+    assert strip.rstrip().endswith("p.grad = 1 + 36 = 37\nq.grad = 24"), strip
