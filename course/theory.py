@@ -808,8 +808,9 @@ def my_network(x, labels, W, b, V, c, activation=edf.Sigmoid):
 network = check("my_network")
 
 # %% [markdown]
-# Every line of the derivation is a step of this walk, with the first example, of class 0. Take the
-# buttons, or the arrow keys after a click. In which step do you find $y - t$, and in which box?
+# Every line of the derivation is a step of this walk, with the first example, of class 0. Use the
+# buttons, or click on it and use the arrow keys. In which step do you find $y - t$, and in which
+# box?
 
 # %%
 def run(network, x, labels, weights, activation=edf.Sigmoid):
