@@ -154,15 +154,16 @@ def product():
     d.matrix(180, 50, 3, 2)
     d.text(255, 85, "=", 20)
     d.matrix(290, 40, 4, 2, marked=[(1, 0), (1, 1)])
-    for x, words in (90, "a (N, M)"), (200, "b (M, H)"), (310, "y (N, H)"):
+    for x, words in (90, "x (B, D)"), (200, "w (D, H)"), (310, "x @ w (B, H)"):
         d.text(x, 145, words)
-    d.text(90, 25, "row i of a", 13, RED)
-    d.text(310, 25, "row i of y", 13, RED)
-    d.text(390, 65, "Each gradient has the shape", 14, "black", "left")
-    d.text(390, 87, "of what it belongs to:", 14, "black", "left")
-    d.text(390, 113, "da (N, M), from dy (N, H) and b", 14, BLUE, "left")
-    d.text(390, 137, "db (M, H), from dy (N, H) and a", 14, BLUE, "left")
-    d.text(200, 172, "all of row i of y depends on row i of a, and nothing else does", 13, GREY)
+    d.text(90, 25, "row i of x", 13, RED)
+    d.text(310, 25, "row i of x @ w", 13, RED)
+    d.text(390, 55, "Each gradient has the shape", 14, "black", "left")
+    d.text(390, 77, "of what it belongs to:", 14, "black", "left")
+    d.text(390, 103, "dx (B, D), from dy (B, H) and w", 14, BLUE, "left")
+    d.text(390, 127, "dw (D, H), from dy (B, H) and x", 14, BLUE, "left")
+    d.text(390, 151, "db (H,), from dy (B, H)", 14, BLUE, "left")
+    d.text(200, 178, "row i of x matters to row i of x @ w alone", 13, GREY)
     return d.png()
 
 
