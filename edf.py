@@ -334,12 +334,14 @@ class Softmax(Component):
 
     x (..., K)  ->  y (..., K), each row adds up to 1
 
-    The largest score of a row is subtracted first: the same quotient, and
-    exp cannot overflow.
+    The largest score is subtracted first, so exp cannot overflow.  A mask is an
+    Input to add: -inf makes y exactly 0.  ValueError if a whole row is -inf.
     """
 
     def f(self, x):
-        exp = np.exp(x - x.max(axis=-1, keepdims=True))     # (B, K) - (B, 1) -> (B, K)
+        largest = x.max(axis=-1, keepdims=True)             # (B, K) -> (B, 1)
+        require((largest != -np.inf).all(), "a mask must leave a score above -inf in every row")
+        exp = np.exp(x - largest)                           # (B, K) - (B, 1) -> (B, K)
         return exp / total(exp, -1, keepdims=True)          # (B, K) / (B, 1) -> (B, K)
 
     def dx(self, dy, x):
@@ -376,8 +378,7 @@ class SoftmaxCrossEntropy(Component):
 
     Written as log sum_k exp(s_ik) - s_i[c_i], so that no logarithm is infinite;
     the gradient is softmax(scores) minus the one-hot labels.
-    Raises ValueError if a label is no class number.
-    Source: Bishop 2006, eq. 4.109.
+    Raises ValueError if a label is no class number.  Source: Bishop 2006, eq. 4.109.
     """
 
     def f(self, scores, labels):
@@ -751,10 +752,9 @@ class Normalize(Component):
 
 def scatter(dy, shape, key):
     """Add every entry of dy at its place in zeros: the reverse of x[key]."""
-    dx = np.zeros(shape)                # in float64: float32 would drift
-    places = np.arange(dx.size).reshape(shape)[key]     # add.at is fast on one axis only
-    np.add.at(dx.reshape(-1), places.reshape(-1), dy.reshape(-1))
-    return dx
+    size = math.prod(shape)
+    places = np.arange(size).reshape(shape)[key].reshape(-1)
+    return np.bincount(places, dy.reshape(-1), size).reshape(shape)     # adds in float64
 
 
 class Slice(Component):

@@ -84,14 +84,16 @@ def decode(numbers, letters):
     return "".join(letters[number] for number in numbers)
 
 
-def windows(numbers, length, count, rng):
-    """Return random pieces of a text: inputs (count, length), and targets one letter later.
+def windows(numbers, length, count=None, rng=None):
+    """Return pieces of a text: inputs (count, length), and targets, one letter later.
 
+    They begin at random; without a count they are all, one after the other.
     Raises ValueError if the text is no longer than a window.
     """
     if len(numbers) <= length:
         raise ValueError(f"expected more than {length} letters, for a window and the letter after "
                          f"it, got {len(numbers)}: take a longer text or a shorter window")
-    starts = rng.integers(len(numbers) - length, size=(count, 1))
-    places = starts + np.arange(length)         # (count, 1) + (length,)
+    last = len(numbers) - length
+    starts = np.arange(0, last, length) if count is None else rng.integers(last, size=count)
+    places = starts[:, None] + np.arange(length)        # (count, 1) + (length,)
     return numbers[places], numbers[places + 1]

@@ -18,6 +18,8 @@ from pathlib import Path
 import numpy as np
 from peers import ELEMENTWISE, PEERS, TASKS, environment, work
 
+from edf_tools.progress import progress
+
 RATIOS = [      # a / b: how many times as long a takes
     ("EDF", "by hand"), ("EDF compiled", "by hand"), ("PyTorch", "EDF"), ("JAX", "EDF")]
 TOLERANCE = 1e-4    # of the largest entry of each gradient: what float32 leaves after 12 layers
@@ -94,7 +96,7 @@ def race(task, workers, rounds, seconds):
             turn, error = worker.ask("turn", task, count)
             count = max(3, int(seconds / turn[0])) if turn else count
         counts[worker.name] = count
-    for i in range(rounds):
+    for i in progress(range(rounds), task, unit="rounds"):
         first = i % len(workers)            # nobody always follows the same one
         for worker in workers[first:] + workers[:first]:
             for _ in range(3):              # a disturbed turn is repeated, twice at most

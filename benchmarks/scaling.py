@@ -15,6 +15,8 @@ from argparse import ArgumentDefaultsHelpFormatter, ArgumentParser
 from peers import PEERS, TASKS, Task, environment, free_large_array, mlp
 from run import OUT, machine
 
+from edf_tools.progress import progress
+
 CURVES = {
     "depth": [10, 30, 100, 300, 1000],              # layers of 64, batch 64
     "batch": [64, 256, 1024, 4096, 16384],          # W2
@@ -106,8 +108,12 @@ def main():
         print(json.dumps(measure(name, network(curve, n) if n else TASKS[curve])))
         return
 
+    bar = progress(words="scaling", unit="points",
+                   total=sum(map(len, CURVES.values())) + 2 * len(BESIDE))
+
     def point(*args):
         answers = [in_process(*args, threads=options.threads) for _ in range(options.repeats)]
+        bar.update()
         seconds, mb = map(statistics.median, zip(*answers))
         return seconds * 1000, mb
 
@@ -118,7 +124,7 @@ def main():
         curves[curve] = [(n, *point("EDF", curve, n)) for n in sizes]
         lines += ["", f"| {curve} | ms for a step | MB |", "|---|---|---|"]
         lines += [f"| {n} | {ms:.2f} | {mb:.1f} |" for n, ms, mb in curves[curve]]
-        print("\n".join(lines[-len(sizes) - 2:]), flush=True)
+        bar.print("\n".join(lines[-len(sizes) - 2:]))
     try:
         lines += ["", "| memory, MB | EDF | PyTorch | ratio |", "|---|---|---|---|"]
         for place in BESIDE:
@@ -127,6 +133,7 @@ def main():
             lines.append(f"| {place} | {mine:.1f} | {theirs:.1f} | {mine / theirs:.2f} |")
     except subprocess.CalledProcessError:
         lines += ["", "Memory is not compared: PyTorch is not installed."]
+    bar.clear()
     times = import_times(options.rounds)
     lines += ["", "Import: " + ", ".join(f"{name} {ms:.1f} ms" for name, ms in times.items())
               + f"; edf over numpy {times['edf'] - times['numpy']:.1f} ms."]

@@ -31,6 +31,7 @@ import nbformat
 from problem_set import ANSWER, BUILD, ROOT, SOURCES, read_source, without_answers
 
 sys.path.insert(0, str(ROOT))
+from edf_tools.progress import progress
 from problem_sets import EXERCISES
 
 ASSIGNMENT = os.environ.get("ASSIGNMENT", "ps1")        # the task sets it, and hands it on
@@ -311,6 +312,7 @@ def grade(folder, source, released, out, limit, cell_limit, jobs):
         template.mkdir()
         notebook = prepare(template, source, released)
         found, rows, lock = submissions(folder), {}, Lock()
+        bar = progress(words="grading", total=len(found), unit="submissions")
 
         def row(name):
             """Grade a submission, and write the table of those that are known."""
@@ -330,8 +332,9 @@ def grade(folder, source, released, out, limit, cell_limit, jobs):
             with lock:
                 rows[name] = cells
                 write_table(out / "grades.csv", [rows[name] for name in found if name in rows])
-                print(f"{name:24} {cells['total']:>5} of {cells['out of']}  {cells['notes'][:100]}",
-                      flush=True)
+                bar.print(f"{name:24} {cells['total']:>5} of {cells['out of']}  "
+                          f"{cells['notes'][:100]}")
+                bar.update()
 
         write_table(out / "grades.csv", [])
         pool = ThreadPoolExecutor(jobs)
@@ -339,8 +342,8 @@ def grade(folder, source, released, out, limit, cell_limit, jobs):
             list(pool.map(row, found))
         finally:
             pool.shutdown(cancel_futures=True)          # Ctrl-C waits for those under way only
-            print(f"wrote {len(rows)} of {len(found)} rows of {out / 'grades.csv'}, "
-                  f"and pages in {pages}")
+            bar.print(f"wrote {len(rows)} of {len(found)} rows of {out / 'grades.csv'}, "
+                      f"and pages in {pages}")
 
 
 def page_name(name):

@@ -31,6 +31,9 @@ from nbclient import NotebookClient
 from nbconvert import HTMLExporter
 from pictures import PICTURES
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from edf_tools.progress import progress
+
 # nbconvert misses alternative texts of plots; the prose above each says what to see in it.
 logging.getLogger("traitlets").setLevel("ERROR")
 
@@ -193,9 +196,15 @@ def execute(notebook, name):
     """
     notebook = nbformat.from_dict(notebook)
     print(f"running {name}: some minutes", flush=True)
-    NotebookClient(notebook, timeout=600, kernel_name="python3", coalesce_streams=True,
-                   extra_arguments=["--IPKernelApp.log_level=ERROR"],
-                   resources={"metadata": {"path": str(ROOT)}}).execute()
+    with progress(words=name, total=len(notebook.cells), unit="cells") as bar:
+        def begin(cell, cell_index):
+            heading = HEADING.match(cell.source)
+            bar.note = f"section {heading[1]}" if heading else bar.note
+            bar.update(cell_index - bar.done)
+
+        NotebookClient(notebook, timeout=600, kernel_name="python3", coalesce_streams=True,
+                       extra_arguments=["--IPKernelApp.log_level=ERROR"], on_cell_start=begin,
+                       resources={"metadata": {"path": str(ROOT)}}).execute()
     for cell in notebook.cells:
         cell.metadata.pop("execution", None)        # the times: new in every run
     return notebook

@@ -121,6 +121,13 @@ def test_targets_are_the_inputs_one_later_and_every_place_comes():
     assert set(inputs[:, 0]) == {100, 101, 102}
 
 
+@pytest.mark.parametrize("count", [5, 6, 8, 9, 12, 13])
+def test_without_a_count_all_windows_come_one_after_the_other(count):
+    inputs, targets = windows(np.arange(count), 4)
+    np.testing.assert_array_equal(inputs.ravel(), np.arange(4 * ((count - 1) // 4)))
+    np.testing.assert_array_equal(targets, inputs + 1)
+
+
 def test_the_seed_of_edf_repeats_the_windows():
     numbers = np.arange(50)
     edf.seed(3)

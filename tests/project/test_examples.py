@@ -44,7 +44,8 @@ def run(folder, command, status=0):
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True,
                           timeout=120)
     assert done.returncode == status, done.stderr
-    assert bool(done.stderr) == bool(status), done.stderr
+    errors = re.sub(r"^training: \d+%.* left.*\n", "", done.stderr, flags=re.MULTILINE)
+    assert bool(errors) == bool(status), errors         # progress shows where a machine is slow
     return done.stderr if status else done.stdout
 
 
