@@ -86,7 +86,8 @@ print(text[:200])
 # large ones a million times as many, but they are built of the same parts. To learn is to make the
 # probability of what really comes next larger, on windows of 32 letters from anywhere in the text.
 #
-# That takes half a minute. What will it have learned by then: letters, words, grammar, sense?
+# That takes half a minute. Then it writes: it draws a letter from the probabilities, appends it,
+# and is asked again. What will it have learned by then: letters, words, grammar, sense?
 
 # %%
 edf.seed(1)
@@ -94,11 +95,6 @@ net = gpt(K, width=48, count=4, layers=2, length=32)        # count: of attentio
 parameters = sum(param.value.size for param in edf.params)
 print(f"{len(edf.components)} components, {parameters:,} parameters")
 curve = train(net, learning, length=32, passes=2, lr=5e-3)
-
-# %% [markdown]
-# To write, draw a letter from the probabilities, append it, and ask again:
-
-# %%
 print(decode(write(net, validation[:1], 500, length=32, temperature=0.8), letters))
 
 fig, ax = plt.subplots(figsize=(8, 2.6))
@@ -618,7 +614,8 @@ print(decode(written, letters))
 # softmax turns them into **weights** that add up to 1; and letter $i$ gets the weighted mean of the
 # values:
 #
-# $$y_i = \sum_j p_{ij}\,v_j,\qquad p_i = \text{softmax}_j\Bigl(\frac{q_i \cdot k_j}{\sqrt D}\Bigr)$$
+# $$y_i = \sum_j p_{ij}\,v_j,\qquad
+# p_i = \text{softmax}_j\Bigl(\frac{q_i \cdot k_j}{\sqrt D}\Bigr)$$
 #
 # ![One row of attention: a query, the keys, the weights, the values](picture:attend)
 #
@@ -1057,11 +1054,6 @@ plt.show()
 # random numbers, `zeros(n)` one of zeros, and `layer_norm(width)` a function that builds a
 # LayerNorm.
 
-# %%
-edf.clear()
-edf.seed(60)
-edf.dtype = np.float32
-
 # %% [markdown]
 # **Exercise 6.1: a GPT.** Build the network and return its `Net(x, labels, scores, loss)`. `x` is
 # an Input for numbers (B, T), `labels` one for (B T,) of them; the tables of letters and positions
@@ -1103,6 +1095,7 @@ gpt = check("my_gpt")
 # $\log K$: why?
 
 # %%
+edf.dtype = np.float32
 edf.seed(61)
 start = time.process_time()
 net = gpt(K, width=64, count=4, layers=2, length=64)
@@ -1251,11 +1244,6 @@ plt.show()
 #
 # Each of these runs, and none raises an error. Each has one mistake, and each story tells how it
 # was noticed. Find the line, and correct it.
-
-# %%
-edf.clear()
-edf.seed(70)
-edf.dtype = np.float32
 
 # %% [markdown]
 # **Error 7.1: a mask for long texts.** To save time each letter is to look only at the last
@@ -1441,16 +1429,11 @@ check("suspect_scores");
 # [Shannon](https://doi.org/10.1002/j.1538-7305.1951.tb01366.x) (1951) let people guess: they needed
 # about one bit.
 
-# %%
-edf.clear()
-edf.seed(80)
-edf.dtype = np.float32
-
 # %% [markdown]
 # **Exercise 8.1: your best model.** Train a model on `numbers`, of `letters` different ones, for at
 # most so many `seconds` of `time.process_time()`. Return the net, with `x` (B, T), `labels` (B T,)
 # and `loss` (B T,), and the length $T$ of its windows. It must not change `numbers`. For points it
-# is trained for five seconds on a short text, and has to be better than bigrams.
+# is trained for five seconds on a short text, and has to reach 4 bits a letter.
 #
 # <details><summary>Hint</summary>
 #
@@ -1483,6 +1466,7 @@ seconds = min(60, len(learning) / 10_000)
 if best_model is None:
     print("no model to train: the check above has not passed")
 else:
+    edf.dtype = np.float32
     edf.seed(81)
     start = time.process_time()
     net, length = best_model(learning, K, seconds)

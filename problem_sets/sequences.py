@@ -230,15 +230,13 @@ def train(net, numbers, length, passes=None, seconds=None, size=32, lr=3e-3, cli
 
 def validation_loss(net, numbers, length, size=64):
     """Return the mean loss of a letter, in nats, over windows that follow one another."""
-    count = (len(numbers) - 1) // length
-    inputs, targets = (numbers[i:i + count * length].reshape(count, length) for i in (0, 1))
-    total = 0
+    losses = []
     with edf.evaluating():
-        for net.x.value, labels in edf.batches(inputs, targets, size=size):
+        for net.x.value, labels in edf.batches(*windows(numbers, length), size=size):
             net.labels.value = labels.reshape(-1)
             edf.forward()
-            total += net.loss.value.sum()
-    return total / (count * length)
+            losses.extend(net.loss.value)
+    return np.mean(losses, dtype=float)
 
 
 def chances(scores, temperature=1.0, top_k=None):
