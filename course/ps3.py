@@ -1019,7 +1019,7 @@ losses = {}
 for name, parts in PARTS.items():
     edf.seed(51)
     net = gpt(K, width=32, count=2, layers=4, length=32, **parts)
-    train(net, learning, length=32, passes=0.4, lr=5e-3, say=False)
+    train(net, learning, length=32, passes=0.3, lr=5e-3, say=False)
     losses[name] = validation_loss(net, validation, 32)
     print(f"{name:18} {losses[name]:.3f} nats")
 
@@ -1090,7 +1090,7 @@ def my_gpt(letters, width, count, layers, length):
 gpt = check("my_gpt")
 
 # %% [markdown]
-# Now the real one: windows of 64 letters, two blocks of width 64, four heads. It sees six times as
+# Now the real one: windows of 64 letters, two blocks of width 64, four heads. It sees four times as
 # many letters as the text has. **This takes a minute or more.** At the start the loss is close to
 # $\log K$: why?
 
@@ -1100,7 +1100,7 @@ edf.seed(61)
 start = time.process_time()
 net = gpt(K, width=64, count=4, layers=2, length=64)
 size = sum(param.value.size for param in edf.params)
-train(net, learning, length=64, passes=6, lr=5e-3)
+train(net, learning, length=64, passes=4, lr=5e-3)
 gpt_seconds, gpt_loss = time.process_time() - start, validation_loss(net, validation, 64)
 kept = edf.save()                       # its Params, for below
 print(f"GPT, {size:,} parameters: validation loss {gpt_loss:.3f} nats, "
@@ -1449,7 +1449,7 @@ def my_best_model(numbers, letters, seconds):
     ### BEGIN SOLUTION
     params = recurrent_params(letters, 32, 144, gates=3, states=1)
     net, length = recurrent(gru, params, states=1, length=48), 48
-    train(net, numbers, length, seconds=0.95 * seconds, lr=6e-3)
+    train(net, numbers, length, seconds=0.95 * seconds, lr=6e-3, say=False)
     return net, length
     ### END SOLUTION
 
