@@ -656,20 +656,18 @@ attention = check("my_attention")
 # ### Its gradient
 #
 # `my_attention` is six components, and `backward` knows each. As one component it has one formula
-# for each input, and you know all that is needed: the gradients of a matrix product and of a
-# softmax. Write $S = q k^\top / \sqrt D + M$, $P = \text{softmax}(S)$ row by row, and $y = P v$. Go
-# back through these three lines in reverse, and keep an eye on shapes: a gradient has that of what
-# it belongs to.
+# for each input, made of two gradients that you know: of a matrix product, and of a softmax. Write
+# $S = q k^\top / \sqrt D + M$, $P = \text{softmax}(S)$ row by row, and $y = P v$. Go back through
+# these three lines in reverse, and keep an eye on shapes.
 #
 # **Exercise 4.2: the gradient of attention.** `f` is given; it keeps $P$ on `self.p`. Return the
-# gradients with respect to `q`, `k` and `v`, all (..., T, D). The last two axes are exchanged by
-# `x.swapaxes(-1, -2)`.
+# gradients with respect to $S$, which `dq` and `dk` have in common, and to `q`, `k` and `v`, all
+# (..., T, D). `x.swapaxes(-1, -2)` exchanges the last two axes.
 #
 # <details><summary>Hint</summary>
 #
 # For a product $y = ab$ the gradients are $dy\,b^\top$ and $a^\top dy$. For a softmax, $ds_j = p_j
-# (dp_j - \sum_m dp_m p_m)$, in each row. `dq` and `dk` have all but the last step in common: put it
-# into a method of its own, for example `dscores(self, dy, v)`. The mask is a constant.
+# (dp_j - \sum_m dp_m p_m)$, in each row. The mask is a constant, and has no part in it.
 #
 # </details>
 
@@ -683,12 +681,13 @@ class MyAttention(edf.Component):
         self.p = exp / exp.sum(axis=-1, keepdims=True)
         return self.p @ v
 
-    ### BEGIN SOLUTION
     def dscores(self, dy, v):
+        """Return the gradient with respect to S, which both dq and dk go on from."""
+        ### BEGIN SOLUTION
         dp = dy @ v.swapaxes(-1, -2)                        # (T, D) @ (D, T) -> (T, T)
         return self.p * (dp - (dp * self.p).sum(axis=-1, keepdims=True))
+        ### END SOLUTION
 
-    ### END SOLUTION
     def dq(self, dy, q, k, v, mask):
         ### BEGIN SOLUTION
         return self.dscores(dy, v) @ k / np.sqrt(q.shape[-1])
@@ -743,7 +742,7 @@ mask = check("my_mask")
 # A wrong mask gives no error, and a wonderful loss. So test it, and not the mask alone, but the
 # whole network.
 #
-# **Exercise 4.4: does it see the future?** `function` takes an array `x` (T, D), a row for each
+# **Exercise 4.4: a look ahead.** `function` takes an array `x` (T, D), a row for each
 # letter, and returns an array (T, H). Return True if any row $t$ of the result depends on a row of
 # `x` *after* $t$, else False. Differences of $10^{-12}$ are rounding. `x` must not change.
 #
@@ -1422,12 +1421,11 @@ check("suspect_scores");
 # and as few bits a letter on the validation text as you can. Anything goes that does not look
 # ahead.
 #
-# Some things to try: longer windows or larger batches; the learning rate; wide or deep; a GRU; the
-# same table for letters and for scores; a mask of short reach in the first block; RMSNorm; dropout;
-# weight decay; the gradient of a whole hour of thinking about what the loss curve says. Choose by
-# the validation loss, and remember that the best of fifty tries is also the luckiest.
-# [Shannon](https://doi.org/10.1002/j.1538-7305.1951.tb01366.x) (1951) let people guess: they needed
-# about one bit.
+# Some things to try: longer windows or larger batches; the learning rate; wide or deep; a GRU; one
+# table for both letters and scores; a mask of short reach in the first block; RMSNorm; dropout;
+# weight decay. Choose by the validation loss, and remember that the best of fifty tries is also the
+# luckiest. [Shannon](https://doi.org/10.1002/j.1538-7305.1951.tb01366.x) (1951) let people guess:
+# they needed about one bit.
 
 # %% [markdown]
 # **Exercise 8.1: your best model.** Train a model on `numbers`, of `letters` different ones, for at
