@@ -118,6 +118,7 @@ def goes_on(library):
 def test_every_exercise_has_wrong_answers():
     assert set(WRONG) == set(EXERCISES)
     assert all(len(answers) >= 2 for answers in WRONG.values())
+    assert all(len(WRONG[name]) >= 5 for name in SETS["ps3"])
 
 
 # The hidden tests, which run at grading.
