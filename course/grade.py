@@ -125,11 +125,11 @@ def with_little_data(notebook):
     Raises ValueError if data is loaded, but not in one cell of the setup.
     """
     notebook = nbformat.from_dict(notebook)
-    for module, call, little in (("mnist_loader", "load()", 'load("digits")'),
+    for module, call, little in ((r"(mnist|cifar10)_loader", "load()", 'load("digits")'),
                                  ("text_loader", "load_text()", "load_text()[:20_000]")):
         cells = [cell for cell in notebook.cells
                  if (grade_id(cell) or "").startswith("setup-") and call in cell.source]
-        loads = any(module in cell.source for cell in notebook.cells)
+        loads = any(re.search(module, cell.source) for cell in notebook.cells)
         if len(cells) != loads:
             raise ValueError(f"{call} stands in {len(cells)} cells of the setup, expected one")
         for cell in cells:

@@ -778,7 +778,7 @@ def best_model_test(mine):
 
 EXERCISES = {
     "my_bigrams": Exercise("1.1", 2, bigrams_test, sequences.bigrams),
-    "MyEmbedding": Exercise("2.1", 2, embedding_test, edf.Embedding),
+    "MyEmbedding": Exercise("2.1", 3, embedding_test, edf.Embedding),
     "my_rnn": Exercise("3.1", 2, rnn_test, sequences.rnn),
     "my_lstm": Exercise("3.2", 3, lstm_test, sequences.lstm),
     "my_gru": Exercise("3.3", 2, gru_test, sequences.gru),
