@@ -19,6 +19,7 @@ help:
 	@echo "make bench-quick   three of the workloads, about a minute"
 	@echo "make student       build the notebooks from their sources in course/, and run them"
 	@echo "make solutions     build and run them with the answers, in build/"
+	@echo "make pictures      draw the moving picture of the README: course/walk.svg"
 	@echo "make release       build problem set 1 in nbgrader's format, in build/release/; SET=ps2"
 	@echo "make grade SUBMISSIONS=folder    grade the notebooks in a folder: build/grades/; SET=ps2"
 	@echo "make clean         remove the environments and build"
@@ -36,7 +37,8 @@ test-slow: .venv/dev
 	$(BIN)/python -m pytest -q -m slow $(OPTIONS)
 
 test-browser: .venv/dev
-	$(BIN)/python -m pytest -q -m browser tests/course/test_browser.py
+	$(BIN)/python -m pytest -q -m browser tests/course/test_browser.py \
+		tests/tools/test_walk_page.py
 
 test-grading: .venv/dev .venv-nbgrader/ready
 	NBGRADER_PYTHON="$(CURDIR)/$(GRADER)/python" $(BIN)/python -m pytest -q -m grading \
@@ -47,6 +49,9 @@ lint: .venv/dev
 
 student solutions: .venv/dev
 	$(BIN)/python course/problem_set.py $@ $(SET)
+
+pictures: .venv/dev
+	$(BIN)/python course/moving.py
 
 release: .venv-nbgrader/ready
 	$(GRADER)/python course/grade.py $(if $(SET),--set $(SET)) release
@@ -85,4 +90,4 @@ clean:
 	@touch $@
 
 .PHONY: help ps1 ps2 ps3 theory notebook test test-slow test-browser test-grading lint student \
-	solutions release grade bench bench-quick clean
+	solutions pictures release grade bench bench-quick clean

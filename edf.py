@@ -1434,6 +1434,11 @@ def draw(loss=None, values=False):
     return tool("view").draw(loss, values)
 
 
+def walk(loss):
+    """Return forward() and backward(loss) to step through, a component at a time."""
+    return tool("walk").walk(loss)
+
+
 def summary():
     """Return a table of the graph: inputs, shapes, and numbers of parameters."""
     return tool("view").summary()
@@ -1493,12 +1498,10 @@ def require_arguments(kind, given):
 
 def require_member(node, role, kind=None):
     """Raise TypeError unless node is a component of the current graph."""
-    try:
+    with suppress(AttributeError, IndexError, TypeError):
         if components[node.number] is node:
             return
-        raise IndexError
-    except (AttributeError, IndexError, TypeError):
-        role = f"{role} of {kind.__name__}" if kind else role
+    role = f"{role} of {kind.__name__}" if kind else role
     if hasattr(node, "needs_grad") and not isinstance(node, type):
         raise TypeError(f"{role} was built before clear() or a reload of edf, for the graph of "
                         f"that time: build {node} again")
@@ -1666,10 +1669,9 @@ def refuse(component, method, words):
 
 def facts(component, method, error):
     """Say which method of which component, why if that is known, and where it stands."""
-    try:
+    why = ""
+    with suppress(ImportError):             # edf.py is alone
         why = tool("advice").reason(component, method, error)
-    except ImportError:         # edf.py is alone
-        why = ""
     path, line = component.built
     file = "a cell" if "ipykernel" in path else os.path.basename(path)
     source = linecache.getline(path, line).strip()

@@ -621,11 +621,6 @@ print(decode(written, letters))
 #
 # The network learns three matrices, which make $q$, $k$ and $v$ out of each letter's row.
 
-# %%
-edf.clear()
-edf.seed(40)
-edf.dtype = np.float32
-
 # %% [markdown]
 # **Exercise 4.1: a head of attention.** Out of `edf.Softmax`, `edf.Transpose` and operators, build
 # $y$ for a batch: `q`, `k` and `v` (B, T, D) are components, `width` is the number $D$, and `mask`
@@ -655,10 +650,24 @@ attention = check("my_attention")
 # %% [markdown]
 # ### Its gradient
 #
-# `my_attention` is six components, and `backward` knows each. As one component it has one formula
-# for each input, made of two gradients that you know: of a matrix product, and of a softmax. Write
-# $S = q k^\top / \sqrt D + M$, $P = \text{softmax}(S)$ row by row, and $y = P v$. Go back through
-# these three lines in reverse, and keep an eye on shapes.
+# Step through a head of four letters, forwards and backwards: press *step*, or the arrow keys. The
+# loss is a random mixture of its outputs. Before each step backwards, say what shape its result
+# will have. Why does the mask get no gradient?
+
+# %%
+edf.clear()
+edf.seed(40)
+edf.dtype = np.float32
+q, k, v = (edf.Param(edf.normal(4, 2)[None], name) for name in "qkv")       # (1, T, D)
+y = attention(q, k, v, edf.Input(np.zeros((4, 4)), "mask"), width=2)
+loss = edf.Sum(y * edf.Input(edf.normal(4, 2), "r"))
+edf.walk(loss)
+
+# %% [markdown]
+# As one component, attention has one formula for each input, made of two gradients that you know:
+# of a matrix product, and of a softmax. Write $S = q k^\top / \sqrt D + M$, $P = \text{softmax}(S)$
+# row by row, and $y = P v$. Go back through these three lines in reverse, and keep an eye on
+# shapes.
 #
 # **Exercise 4.2: the gradient of attention.** `f` is given; it keeps $P$ on `self.p`. Return the
 # gradients with respect to $S$, which `dq` and `dk` have in common, and to `q`, `k` and `v`, all

@@ -774,8 +774,8 @@ def my_network(x, labels, W, b, V, c, activation=edf.Sigmoid):
 network = check("my_network")
 
 # %% [markdown]
-# Every line of the derivation is in the picture: the first example, of class 0, with the value and
-# the gradient of each component. In which box do you find $y - t$?
+# Every line of the derivation is a step of this walk, with the first example, of class 0. Take the
+# buttons, or the arrow keys after a click. In which step do you find $y - t$, and in which box?
 
 # %%
 def run(network, x, labels, weights, activation=edf.Sigmoid):
@@ -789,7 +789,7 @@ def run(network, x, labels, weights, activation=edf.Sigmoid):
 
 
 loss, params = run(network, three[:1], classes[:1], asymmetric)
-edf.draw(loss, values=True)
+edf.walk(loss)
 
 # %% [markdown]
 # ### Five steps

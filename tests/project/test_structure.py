@@ -74,8 +74,8 @@ def test_run_as_a_program_it_tells_what_it_is(alone):
 
 @pytest.mark.parametrize("call, file", [
     ("check_gradients(None)", "check"), ("debugging()", "check"), ("draw()", "view"),
-    ("summary()", "view"), ("profile(None)", "timing"), ("listing(None)", "listing"),
-    ("save('x.npz')", "saving"), ("load('x.npz')", "saving")])
+    ("walk(None)", "walk"), ("summary()", "view"), ("profile(None)", "timing"),
+    ("listing(None)", "listing"), ("save('x.npz')", "saving"), ("load('x.npz')", "saving")])
 def test_a_tool_that_is_not_there_is_named(alone, call, file):
     error = python(f"import edf; edf.{call}", alone).stderr
     assert error.splitlines()[-1] == (f"ImportError: edf_tools/{file}.py is missing: put the "
