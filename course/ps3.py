@@ -430,10 +430,10 @@ def gradient_norms(size, inputs, H=64, T=40):
 
 
 fig, axes = plt.subplots(1, 2, figsize=(9, 3), sharey=True)
-for inputs, ax in zip((0.01, 1), axes):
+for inputs, ax in zip((1e-8, 1), axes):
     for size in 0.7, 1.0, 1.4:
         ax.semilogy(range(39, -1, -1), gradient_norms(size, inputs), label=f"eigenvalue {size}")
-    ax.set(xlabel="steps back from the loss", title=f"inputs of size {inputs}")
+    ax.set(xlabel="steps back from the loss", title=f"inputs of size {inputs:g}")
 axes[0].set_ylabel("norm of the gradient of a state")
 axes[0].legend()
 plt.show()
@@ -810,7 +810,7 @@ masks = {"no mask": np.zeros((T, T)), "causal": mask(T),
 fig, axes = plt.subplots(1, 4, figsize=(10, 2.9))
 for ax, (title, allowed.value) in zip(axes, masks.items()):
     reach = [abs(output(rows + np.eye(T)[:, [j]]) - output(rows)).max(axis=1) for j in range(T)]
-    ax.imshow(np.transpose(reach) > 1e-12, cmap="Blues")
+    ax.imshow(np.transpose(reach) > 1e-12, cmap="Blues", vmin=0, vmax=1)
     ax.set(title=title, xlabel=f"input; sees later: {sees_later(output, rows)}", ylabel="output")
     ax.grid(False)
 plt.show()
