@@ -39,7 +39,7 @@
 # cell, then the check below it. A check tries your answer on some examples, and says what differs
 # and where. Until it passes, the notebook goes on with an answer of its own, so you are never
 # stuck. Stuck on an exercise? Unfold its *Hint*. Answer a question *before* you run the cell below
-# it. Two cells take a minute each and say so; no other takes longer than half a minute.
+# it. Cells that take longer than ten seconds say so.
 #
 # After section 0, each section runs on its own.
 
@@ -82,8 +82,8 @@ print(text[:200])
 
 # %% [markdown]
 # **The network.** A **language model** looks at some letters and gives each letter a probability of
-# being the next. A **GPT** is a language model made of *attention*. Ours has 66,000 parameters, the
-# large ones a million times as many, but they are built of the same parts. To learn is to make the
+# being the next. A **GPT** is a language model made of *attention*. Ours has 64,000 parameters, the
+# large ones a million times as many, and the parts are the same. To learn is to make the
 # probability of what really comes next larger, on windows of 32 letters from anywhere in the text.
 #
 # That takes half a minute. Then it writes: it draws a letter from the probabilities, appends it,
