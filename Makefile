@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 GRADER := .venv-nbgrader/bin
 BENCH := .venv-bench/bin
-PIP := python -m pip install -q --disable-pip-version-check
+PIP := python -m pip install --disable-pip-version-check
 
 help:
 	@echo "make ps1           run problem set 1 on MNIST and write build/ps1.html"
@@ -14,6 +14,7 @@ help:
 	@echo "make test-slow     run the tests that take minutes: thousands of random graphs, files, kills"
 	@echo "make test-browser  run the notebooks in JupyterLab in a real browser (needs Chromium)"
 	@echo "make test-grading  test the release and the grading of the problem set"
+	@echo "make docs          write the reference: build/docs/index.html"
 	@echo "make lint          check the style of the code"
 	@echo "make bench         time EDF beside other frameworks, some 15 minutes: build/bench/"
 	@echo "make bench-quick   three of the workloads, about a minute"
@@ -43,6 +44,9 @@ test-browser: .venv/dev
 test-grading: .venv/dev .venv-nbgrader/ready
 	NBGRADER_PYTHON="$(CURDIR)/$(GRADER)/python" $(BIN)/python -m pytest -q -m grading \
 		tests/course/test_grading.py
+
+docs: .venv/user
+	$(BIN)/python course/reference.py
 
 lint: .venv/dev
 	$(BIN)/ruff check .
@@ -89,5 +93,5 @@ clean:
 	$(BENCH)/$(PIP) -e '.[bench]'
 	@touch $@
 
-.PHONY: help ps1 ps2 ps3 theory notebook test test-slow test-browser test-grading lint student \
-	solutions pictures release grade bench bench-quick clean
+.PHONY: help ps1 ps2 ps3 theory notebook test test-slow test-browser test-grading docs lint \
+	student solutions pictures release grade bench bench-quick clean

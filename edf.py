@@ -752,9 +752,8 @@ class Normalize(Component):
 
 def scatter(dy, shape, key):
     """Add every entry of dy at its place in zeros: the reverse of x[key]."""
-    size = math.prod(shape)
-    places = np.arange(size).reshape(shape)[key].reshape(-1)
-    return np.bincount(places, dy.reshape(-1), size).reshape(shape)     # adds in float64
+    places = np.arange(math.prod(shape)).reshape(shape)[key].reshape(-1)    # sums are in float64
+    return np.bincount(places, dy.reshape(-1), math.prod(shape)).reshape(shape)
 
 
 class Slice(Component):
@@ -776,9 +775,7 @@ class Slice(Component):
 class Select(Component):
     """One entry of every row: y_i = x_i[index_i].
 
-    x (B, K), index (B,) integers in 0..K-1  ->  y (B,)
-
-    Raises ValueError if there is no such entry.
+    x (B, K), index (B,) integers in 0..K-1  ->  y (B,); ValueError for others
     """
 
     def f(self, x, index):
@@ -812,7 +809,9 @@ class Reshape(Component):
         return x.reshape(shape)
 
     def dx(self, dy, x, shape):
-        return dy.reshape(x.shape)
+        dx = np.empty_like(x)           # in memory like x: Conv2d then reads rows, no copies
+        dx[...] = dy.reshape(x.shape)
+        return dx
 
 
 class Transpose(Component):
@@ -822,7 +821,7 @@ class Transpose(Component):
         return x.transpose(axes)
 
     def dx(self, dy, x, axes):
-        return dy.transpose(axes and np.argsort(np.mod(axes, x.ndim)))     # -1 is the last
+        return dy.transpose(np.argsort(np.mod(axes, x.ndim)) if axes else None)    # -1: the last
 
 
 class Expand(Component):
@@ -1147,7 +1146,7 @@ class Optimiser:
         """Move every Param that has a gradient; TypeError if none has a whole one."""
         require_step(self)
         for param in learned():
-            grad, value = param._grad, param.value
+            grad, value = param._grad, param._value
             if self.weight_decay and not self.decay_apart:
                 grad = grad + self.weight_decay * value
             d = self.direction(grad, self.memory.setdefault(param, {}))

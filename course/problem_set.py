@@ -27,8 +27,10 @@ import sys
 from pathlib import Path
 
 import nbformat
+from jinja2 import pass_context
 from nbclient import NotebookClient
 from nbconvert import HTMLExporter
+from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
 from pictures import PICTURES
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -210,10 +212,40 @@ def execute(notebook, name):
     return notebook
 
 
+class Formulas(IPythonRenderer):
+    """Markdown whose formulas become MathML, which browsers show without a script."""
+
+    def inline_math(self, latex, display="inline"):
+        from latex2mathml.converter import convert  # here, because only a page needs it
+
+        # latex2mathml knows \Bigl before a character, but not before \lfloor
+        return convert(re.sub(r"\\[Bb]ig+([lr])(?=\\)", lambda side: {
+            "l": r"\left", "r": r"\right"}[side[1]], latex), display=display)
+
+    def block_math(self, latex):
+        return self.inline_math(latex, "block")
+
+
+class Page(HTMLExporter):
+    """A page that is whole without a network."""
+
+    raw_template = """{% extends "index.html.j2" %}
+        {% block html_head_js %}{% endblock %}
+        {% block html_head_js_mathjax %}{% endblock %}
+        {% block html_head_js_mermaidjs %}{% endblock %}"""
+
+    @pass_context
+    def markdown2html(self, context, source):
+        # in one line: a minus sign that begins a line would begin a list
+        source = re.sub(r"\$[^$]+\$", lambda formula: formula[0].replace("\n", " "), source)
+        renderer = Formulas(escape=False, attachments=context["cell"].get("attachments"))
+        return MarkdownWithMath(renderer).render(source)
+
+
 def write(notebook, name):
     """Write build/<name>.html."""
     BUILD.mkdir(exist_ok=True)
-    html, _ = HTMLExporter().from_notebook_node(notebook, {"metadata": {"name": name}})
+    html, _ = Page().from_notebook_node(notebook, {"metadata": {"name": name}})
     (BUILD / f"{name}.html").write_text(html, encoding="utf-8")
     print(f"wrote build/{name}.html")
 

