@@ -8,8 +8,8 @@ PIP := python -m pip install --disable-pip-version-check
 
 help:
 	@echo "make ps1           run problem set 1 on MNIST and write build/ps1.html"
-	@echo "make ps2, theory   the same for problem set 2 and for the questions on paper"
-	@echo "make notebook      open your copy of problem set 1 in JupyterLab; SET=ps2, SET=theory"
+	@echo "make ps2, ps3      the same for problem sets 2 and 3, make theory for the questions on paper"
+	@echo "make notebook      open your copy of problem set 1 in JupyterLab; SET=ps2, ps3, theory"
 	@echo "make test          run the tests"
 	@echo "make test-slow     run the tests that take minutes: thousands of random graphs, files, kills"
 	@echo "make test-browser  run the notebooks in JupyterLab in a real browser (needs Chromium)"
@@ -25,7 +25,7 @@ help:
 	@echo "make grade SUBMISSIONS=folder    grade the notebooks in a folder: build/grades/; SET=ps2"
 	@echo "make clean         remove the environments and build"
 
-ps1 ps2 theory: .venv/user
+ps1 ps2 ps3 theory: .venv/user
 	$(BIN)/python course/problem_set.py run $@
 
 notebook: .venv/user
@@ -93,5 +93,5 @@ clean:
 	$(BENCH)/$(PIP) -e '.[bench]'
 	@touch $@
 
-.PHONY: help ps1 ps2 theory notebook test test-slow test-browser test-grading docs lint \
+.PHONY: help ps1 ps2 ps3 theory notebook test test-slow test-browser test-grading docs lint \
 	student solutions pictures release grade bench bench-quick clean

@@ -2,7 +2,7 @@
 
     python course/problem_set.py TASK [NAME ...]
 
-NAME is ps1, ps2 or theory; without one, all three are meant.  TASK is one of
+NAME is ps1, ps2, ps3 or theory; without one, all are meant.  TASK is one of
     run         run NAME.ipynb, write build/NAME.html, and print its last figures
     notebook    open your copy of NAME.ipynb (ps1 without a NAME) in JupyterLab: work/NAME.ipynb
     student     build NAME.ipynb from course/NAME.py, without the answers, and run it
@@ -40,7 +40,7 @@ from edf_tools.progress import progress
 logging.getLogger("traitlets").setLevel("ERROR")
 
 ROOT = Path(__file__).resolve().parents[1]
-NAMES = "ps1", "ps2", "theory"
+NAMES = "ps1", "ps2", "ps3", "theory"
 SOURCES = {name: ROOT / "course" / f"{name}.py" for name in NAMES}
 STUDENT = {name: ROOT / f"{name}.ipynb" for name in NAMES}
 WORK = ROOT / "work"                # a student's own copies
@@ -197,7 +197,7 @@ def execute(notebook, name):
     Raises nbclient.exceptions.CellExecutionError at the first error.
     """
     notebook = nbformat.from_dict(notebook)
-    print(f"running {name}: a minute or two", flush=True)
+    print(f"running {name}: some minutes", flush=True)
     with progress(words=name, total=len(notebook.cells), unit="cells") as bar:
         def begin(cell, cell_index):
             heading = HEADING.match(cell.source)
@@ -260,10 +260,11 @@ def picture(notebook, title):
 
 
 def figures(notebook):
-    """Return what the notebook printed of its data and of its final test errors."""
+    """Return what the notebook printed of its data and its final figures."""
     text = "".join(output.get("text", "") for cell in notebook.cells
                    if cell.cell_type == "code" for output in cell.outputs)
-    return "\n".join(re.findall(r"^(?:data: |final test error).*", text, re.MULTILINE))
+    lines = r"^(?:data: |final test error|GPT, |LSTM, |best model, ).*"
+    return "\n".join(re.findall(lines, text, re.MULTILINE))
 
 
 def run(name):

@@ -85,7 +85,8 @@ def check(name):
         edf.clear()
     library = exercise.library
     if state != "done" and library is not None:
-        owner = "EDF's " if library.__module__ == "edf" else "nets."
+        module = library.__module__.rpartition(".")[2]      # "edf", "nets" or "sequences"
+        owner = "EDF's " if module == "edf" else f"{module}."
         said += f" (going on with {owner}{library.__name__})"
     results[name] = state
     show(f"{exercise.number} {name}: {said}", why, state, "get_ipython" in namespace)

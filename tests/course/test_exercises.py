@@ -15,9 +15,10 @@ from wrong_answers import WRONG
 
 import edf
 import mnist_loader
-from problem_sets import EXERCISES, SETS, check, checks, nets, score_sheet
+from problem_sets import EXERCISES, SETS, check, checks, nets, score_sheet, sequences
 
 DIGITS = mnist_loader.load("digits")
+GIVEN = {"np": np, "edf": edf, "mlp": nets.mlp, **vars(sequences)}     # what answers may use
 
 
 @pytest.fixture(scope="module")
@@ -40,8 +41,7 @@ def answered(cell):
 def said(capsys):
     """A function: run the cell of an exercise and its check, and return the lines it prints."""
     def run(name, cell):
-        namespace = {"np": np, "edf": edf, "mlp": nets.mlp, "Net": nets.Net,
-                     "check": check, "data": DIGITS, "__name__": "__main__"}
+        namespace = GIVEN | {"check": check, "data": DIGITS, "__name__": "__main__"}
         file = "ipykernel/1.py"
         linecache.cache[file] = len(cell), None, cell.splitlines(True), file
         exec(compile(cell, file, "exec"), namespace)
@@ -110,13 +110,15 @@ def goes_on(library):
     """Return the end of a sentence: what the notebook has in place of an answer."""
     if library is None:
         return ""
-    owner = "EDF's " if library.__module__ == "edf" else "nets."
+    module = library.__module__.rpartition(".")[2]
+    owner = "EDF's " if module == "edf" else f"{module}."
     return f" (going on with {owner}{library.__name__})"
 
 
 def test_every_exercise_has_wrong_answers():
     assert set(WRONG) == set(EXERCISES)
     assert all(len(answers) >= 2 for answers in WRONG.values())
+    assert all(len(WRONG[name]) >= 5 for name in SETS["ps3"])
 
 
 # The hidden tests, which run at grading.
@@ -127,7 +129,7 @@ exec(compile(Path(hidden.__file__).read_text(encoding="utf-8"), "hidden", "exec"
 
 @pytest.mark.parametrize("name", EXERCISES)
 def test_the_answer_passes_the_hidden_test(name, cells):
-    namespace = {"np": np, "edf": edf, "mlp": nets.mlp}
+    namespace = dict(GIVEN)
     exec(compile(answered(cells[name]), "cell", "exec"), namespace)
     hidden.verify(name, namespace)
 
@@ -139,7 +141,7 @@ def test_a_wrong_answer_fails_the_hidden_test(name, cells):
     for right, answer, _ in WRONG[name]:
         wrong = re.sub(rf"^{re.escape(right)}.*", lambda _, answer=answer: answer,
                        answered(cells[name]), flags=re.M)
-        namespace = {"np": np, "edf": edf, "mlp": nets.mlp}
+        namespace = dict(GIVEN)
         exec(compile(wrong, "cell", "exec"), namespace)
         with OPTIMISED["fresh"]():
             try:

@@ -332,7 +332,7 @@ def test_the_release_is_what_a_student_needs_and_no_more(course, released):
              ("__init__", "advice", "check", "formulas", "listing", "progress", "saving", "timing",
               "view", "walk")}
     checks = {f"problem_sets/{name}.py" for name in
-              ("__init__", "checks", "engine", "nets", "ps1", "ps2", "theory")}
+              ("__init__", "checks", "engine", "nets", "ps1", "ps2", "ps3", "sequences", "theory")}
     assert names == tools | checks | {"ps1.ipynb", "edf.py", "mnist_loader.py",
                                       "text_loader.py", "requirements.txt", "LICENSE",
                                       "data/README.md", "data/digits.csv.gz",

@@ -20,6 +20,7 @@ from pictures import PICTURES
 
 import edf
 import mnist_loader
+import text_loader
 from problem_sets import EXERCISES, SETS, engine, nets
 
 
@@ -50,8 +51,9 @@ def committed(name):
 
 @pytest.fixture(scope="module")
 def little_files(tmp_path_factory):
-    """A folder with the embedded digits in the files of MNIST."""
+    """A folder with the embedded digits in the files of MNIST, and a short text."""
     folder = tmp_path_factory.mktemp("mnist")
+    (folder / "text.txt").write_text(text_loader.load_text()[:20_000], encoding="utf-8")
     for section, prefix in mnist_loader.PREFIX.items():
         images, labels = mnist_loader.load_digits(section)
         for name, array in ("images-idx3", np.rint(images * 255)), ("labels-idx1", labels):
@@ -65,6 +67,7 @@ def little_files(tmp_path_factory):
 def little_data(little_files, monkeypatch):
     """Let the notebook find these: all of it takes seconds then."""
     monkeypatch.setenv("MNIST_DIR", str(little_files))
+    monkeypatch.setenv("TEXT_FILE", str(little_files / "text.txt"))
 
 
 def code(notebook):
@@ -110,6 +113,7 @@ def after_setup(source, little_files):
     namespace = {}
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("MNIST_DIR", str(little_files))
+        patch.setenv("TEXT_FILE", str(little_files / "text.txt"))
         run_here(setup, namespace)
     return namespace
 
@@ -160,11 +164,13 @@ def test_the_committed_notebook_was_run_from_top_to_bottom_without_a_complaint(n
     assert tool.STUDENT[name].stat().st_size < 2_500_000
 
 
-def test_the_committed_notebook_was_run_on_mnist(name, committed):
+def test_the_committed_notebook_was_run_on_the_true_data(name, committed):
     text = printed(committed)
     assert outcomes(text) == untouched(name)
-    if name != "theory":                # which needs no images
-        assert "data: MNIST\ntraining: (60000, 28, 28) testing: (10000, 28, 28)" in text
+    images = "data: MNIST\ntraining: (60000, 28, 28) testing: (10000, 28, 28)"
+    letters = "data: 679,546 letters to learn from, 75,506 for validation"
+    data = {"ps1": images, "ps2": images, "ps3": letters, "theory": ""}     # which needs none
+    assert data[name] in text
 
 
 def said(name):
@@ -231,6 +237,23 @@ def test_optimisers_batchnorm_and_convolution_reach_their_bounds():
     assert numbers(r"([\d.]+)% of the test images right", text[4]) >= 97.5
 
 
+def test_letters_are_predicted_as_well_as_the_text_says():
+    text = said("ps3")
+    nats = dict(re.findall(r"^([\w ]+?) +([\d.]+) nats", text[1], re.M))
+    assert nats == {"all alike": "4.174", "frequencies": "3.349", "bigrams": "2.462"}
+    learned, counted = numbers(r"loss ([\d.]+), largest .*[ ]([\d.]+)$", text[1])[-1], numbers(
+        r"counted: +loss ([\d.]+)", text[1])
+    assert abs(learned[0] - counted) < 1e-5
+    assert numbers(r"perceptron on 8 letters: ([\d.]+)", text[2]) < 2.1
+    cells = dict(re.findall(r"^(RNN|LSTM|GRU) +([\d.]+) nats", text[3], re.M))
+    assert float(cells["GRU"]) < float(cells["RNN"]) < 2.2
+    losses = dict(re.findall(r"^([\w ]+?) +([\d.]+) nats$", text[5], re.M))
+    assert sorted(losses, key=losses.get)[-2:] == ["no attention", "no residual"]
+    assert 3.2 < float(losses["no residual"]) < 3.45 and len(losses) == 6
+    assert numbers(r"GPT, 112,065 parameters: validation loss ([\d.]+)", text[6]) <= 1.80
+    assert numbers(r"nats, [\d.]+ bits, after (\d+) s", text[6]) <= 90
+
+
 def test_the_first_page_trains_a_network_with_the_parts_of_edf():
     text = said("ps1")[0]
     assert "mean pixel: 0.13066" in text
@@ -258,7 +281,8 @@ def test_no_line_of_an_answer_stands_in_the_student_version(source, committed):
                for answer in tool.ANSWER.findall(cell.source) for line in answer[1].splitlines()]
     assert len(answers) > 10
     common = {"", "edf.forward()", "edf.backward(loss)", "edf.backward(net.loss)", "sgd.step()",
-              "optimiser.step()", "for _ in range(epochs):", "step += 1", "return net"}
+              "optimiser.step()", "for _ in range(epochs):", "step += 1", "return net",
+              "with edf.evaluating():"}
     text = "\n".join(cell.source for cell in committed.cells) + printed(committed)
     assert not [line for line in set(answers) - common if line in text]
 
