@@ -4,26 +4,28 @@ PYTHON ?= python3
 BIN := .venv/bin
 GRADER := .venv-nbgrader/bin
 BENCH := .venv-bench/bin
-PIP := python -m pip install -q --disable-pip-version-check
+PIP := python -m pip install --disable-pip-version-check
 
 help:
 	@echo "make ps1           run problem set 1 on MNIST and write build/ps1.html"
-	@echo "make ps2, theory   the same for problem set 2 and for the questions on paper"
-	@echo "make notebook      open your copy of problem set 1 in JupyterLab; SET=ps2, SET=theory"
+	@echo "make ps2, ps3      the same for problem sets 2 and 3, make theory for the questions on paper"
+	@echo "make notebook      open your copy of problem set 1 in JupyterLab; SET=ps2, ps3, theory"
 	@echo "make test          run the tests"
 	@echo "make test-slow     run the tests that take minutes: thousands of random graphs, files, kills"
 	@echo "make test-browser  run the notebooks in JupyterLab in a real browser (needs Chromium)"
 	@echo "make test-grading  test the release and the grading of the problem set"
+	@echo "make docs          write the reference: build/docs/index.html"
 	@echo "make lint          check the style of the code"
 	@echo "make bench         time EDF beside other frameworks, some 15 minutes: build/bench/"
 	@echo "make bench-quick   three of the workloads, about a minute"
 	@echo "make student       build the notebooks from their sources in course/, and run them"
 	@echo "make solutions     build and run them with the answers, in build/"
+	@echo "make pictures      draw the moving picture of the README: course/walk.svg"
 	@echo "make release       build problem set 1 in nbgrader's format, in build/release/; SET=ps2"
 	@echo "make grade SUBMISSIONS=folder    grade the notebooks in a folder: build/grades/; SET=ps2"
 	@echo "make clean         remove the environments and build"
 
-ps1 ps2 theory: .venv/user
+ps1 ps2 ps3 theory: .venv/user
 	$(BIN)/python course/problem_set.py run $@
 
 notebook: .venv/user
@@ -36,17 +38,24 @@ test-slow: .venv/dev
 	$(BIN)/python -m pytest -q -m slow $(OPTIONS)
 
 test-browser: .venv/dev
-	$(BIN)/python -m pytest -q -m browser tests/course/test_browser.py
+	$(BIN)/python -m pytest -q -m browser tests/course/test_browser.py \
+		tests/tools/test_walk_page.py
 
 test-grading: .venv/dev .venv-nbgrader/ready
 	NBGRADER_PYTHON="$(CURDIR)/$(GRADER)/python" $(BIN)/python -m pytest -q -m grading \
 		tests/course/test_grading.py
+
+docs: .venv/user
+	$(BIN)/python course/reference.py
 
 lint: .venv/dev
 	$(BIN)/ruff check .
 
 student solutions: .venv/dev
 	$(BIN)/python course/problem_set.py $@ $(SET)
+
+pictures: .venv/dev
+	$(BIN)/python course/moving.py
 
 release: .venv-nbgrader/ready
 	$(GRADER)/python course/grade.py $(if $(SET),--set $(SET)) release
@@ -84,5 +93,5 @@ clean:
 	$(BENCH)/$(PIP) -e '.[bench]'
 	@touch $@
 
-.PHONY: help ps1 ps2 theory notebook test test-slow test-browser test-grading lint student \
-	solutions release grade bench bench-quick clean
+.PHONY: help ps1 ps2 ps3 theory notebook test test-slow test-browser test-grading docs lint \
+	student solutions pictures release grade bench bench-quick clean

@@ -1,4 +1,4 @@
-"""The hidden tests of problem set 1: on the instructor's side only.
+"""The hidden tests of the problem sets: on the instructor's side only.
 
 After every check cell the grader runs verify(name, globals()).  It runs the public
 test once more, with checks that the notebook had no hand in, and then the test
@@ -17,7 +17,8 @@ import numpy as np
 import edf
 from edf_tools import check
 from mnist_loader import load
-from problem_sets import nets
+from problem_sets import nets, sequences
+from text_loader import encode, letters_of, load_text
 
 SEED = 1
 rng = np.random.default_rng(SEED)
@@ -26,7 +27,8 @@ rng = np.random.default_rng(SEED)
 def load_checks():
     """Return problem_sets.checks once more: not the module that the notebook imports."""
     before = {name: sys.modules.pop(name) for name in list(sys.modules)
-              if name.startswith("problem_sets") and name != "problem_sets.nets"}
+              if name.startswith("problem_sets")
+              and name not in ("problem_sets.nets", "problem_sets.sequences")}
     checks = importlib.import_module("problem_sets").checks
     sys.modules.update(before)
     return checks
@@ -38,11 +40,11 @@ def functions(owner):
 
 
 checks = load_checks()
-MODULES = [edf, check, nets]
+MODULES = [edf, check, nets, sequences]
 # What EDF has in place of an answer, where its exercise does not say so.  (The public test of
 # my_error_rate calls EDF's itself; its hidden test takes it away.)
 ANSWERS = {
-    "MyDivide": edf.Div, "MyMatMul": edf.MatMul, "MySelect": edf.Select, "MyRowSum": edf.Sum,
+    "MyDivide": edf.Div, "MyAffine": edf.Affine, "MySelect": edf.Select, "MyRowSum": edf.Sum,
     "my_unbroadcast": edf.unbroadcast, "SuspectReLU": edf.ReLU, "suspect_layer": edf.Affine,
     "SuspectMatMul": edf.MatMul, "SuspectSimilarity": edf.MatMul, "SuspectRepeat": edf.Expand,
     "SuspectNormalize": edf.Normalize, "SuspectCrossEntropy": edf.CrossEntropy,
@@ -374,20 +376,6 @@ def hidden_select(mine):
         require(node.value.shape == shape[:1], f"batch of {shape[0]}: shape {node.value.shape}")
         edf.clear()
         like(edf.Select, normal(*shape), inputs=(index,))(mine)
-
-
-def hidden_log_softmax(mine):
-    """Besides EDF's: finite at +-1000, and the golden gradient of scores 1, 2, 3."""
-    for shape in (4, 5), (1, 3), (3, 1):
-        edf.clear()
-        like(edf.LogSoftmax, normal(*shape))(mine)
-    edf.clear()
-    like(edf.LogSoftmax, np.array([[-1000.0, 1000.0], [-1000.0, -999.0]]))(mine)
-    edf.clear()
-    node = mine(edf.Param([[1.0, 2.0, 3.0]]))
-    edf.forward()
-    got = node.dx(np.array([[1.0, 0.0, -2.0]]), node.x.value)
-    require(np.allclose(got, [[1.0900306, 0.2447285, -1.3347590]], atol=1e-6), got)
 
 
 # Sections 7 and 8.
@@ -822,6 +810,198 @@ def hidden_best_net(mine):
     require(error <= 0.2, f"after training on {half} other digits, {error:.1%} are wrong")
 
 
+# Problem set 3.
+
+def causal(length):
+    """Return the mask of -inf above the diagonal."""
+    return np.where(np.tri(length) == 1, 0, -np.inf)
+
+
+def hidden_bigrams(mine):
+    for count, length in (7, 200), (3, 2):
+        numbers = rng.integers(count, size=length)
+        table = np.ones((count, count))
+        for i, j in zip(numbers, numbers[1:]):
+            table[i, j] += 1
+        require(np.allclose(mine(numbers, count), table / table.sum(axis=1, keepdims=True)))
+
+
+def joined(build):
+    """Return a function that puts all that `build` returns beside each other."""
+    def together(*inputs, **options):
+        return edf.Concat(*build(*inputs, **options), axis=1)
+    return together
+
+
+def hidden_rnn(mine):
+    for steps in 1, 4:
+        like(joined(sequences.rnn), normal(3, 4, 2), normal(1, 5), normal(2, 5), normal(5, 5),
+             normal(5), steps=steps)(joined(mine))
+
+
+def hidden_lstm(mine):
+    for B, D, H in (3, 2, 5), (1, 1, 1):
+        like(joined(sequences.lstm), normal(B, D), normal(B, H), normal(B, H), normal(D, 4 * H),
+             normal(H, 4 * H), normal(4 * H))(joined(mine))
+
+
+def hidden_gru(mine):
+    for B, D, H in (3, 2, 5), (1, 1, 1):
+        like(sequences.gru, normal(B, D), normal(B, H), normal(D, 3 * H), normal(H, 3 * H),
+             normal(3 * H))(mine)
+
+
+def hidden_attention(mine):
+    for B, T, D in (2, 4, 3), (1, 5, 2):
+        like(sequences.attention, normal(B, T, D), normal(B, T, D), normal(B, T, D),
+             inputs=[causal(T)], width=D)(mine)
+        like(sequences.attention, normal(B, T, D), normal(B, T, D), normal(B, T, D),
+             inputs=[np.zeros((T, T))], width=D)(mine)
+
+
+def hidden_mask(mine):
+    for length in 1, 2, 9:
+        require(np.array_equal(np.asarray(mine(length), float), causal(length)))
+
+
+def hidden_sees_later(mine):
+    weights = rng.normal(size=(7, 7))
+    for _ in range(10):
+        i, j = sorted(rng.choice(7, 2, replace=False))
+        for row, column in (i, j), (j, i):
+            mix = np.tril(weights)
+            mix[row, column] = 1e-4 + weights[row, column] ** 2
+            got = mine(lambda x, mix=mix: np.tanh(mix @ x), rng.normal(size=(7, 2)))
+            require(bool(got) == (column > row), f"row {row} of {column}: {got}")
+
+
+def hidden_heads(mine):
+    def with_mask(build, T):
+        return lambda *inputs, count: build(*inputs, count, edf.Input(causal(T)))
+
+    for B, T, D, count in (2, 3, 6, 3), (1, 4, 4, 1), (3, 2, 4, 4):
+        like(with_mask(sequences.heads, T), normal(B, T, D), *(normal(D, D) for _ in range(4)),
+             count=count)(with_mask(mine, T))
+
+
+def hidden_block(mine):
+    def run(build):
+        def block(x, w, w1, b1, w2, b2):
+            norms = [lambda x: edf.Tanh(x), lambda x: edf.Sigmoid(x)]
+            return build(x, lambda x: edf.MatMul(x, w), norms, w1, b1, w2, b2)
+        return block
+
+    for D in 3, 1:
+        like(run(sequences.block), normal(2, 4, D), normal(D, D), normal(D, 4 * D), normal(4 * D),
+             normal(4 * D, D), normal(D))(run(mine))
+
+
+def hidden_gpt(mine):
+    """The same number of parameters, causal, with positions, and it learns to copy."""
+    sizes = {"letters": 7, "width": 12, "count": 3, "layers": 2, "length": 8}
+    sequences.gpt(**sizes)
+    want = sorted(param.value.shape for param in edf.params)
+    net = mine(**sizes)
+    require(sorted(param.value.shape for param in edf.params) == want, "shapes of the parameters")
+    numbers = rng.integers(7, size=(3, 8))
+
+    def scores(numbers):
+        net.x.value, net.labels.value = numbers, np.zeros(numbers.size, int)
+        edf.forward()
+        return net.scores.value.reshape(*numbers.shape, 7).copy()
+
+    before = scores(numbers)
+    later = np.where(np.arange(8) > 4, (numbers + 1) % 7, numbers)
+    require(np.allclose(scores(later)[:, :5], before[:, :5]), "it looks ahead")
+    require(not np.allclose(scores(later)[:, 5:], before[:, 5:]), "it looks at nothing")
+    same = np.full((1, 8), 3)
+    require(np.ptp(scores(same)[0], axis=0).max() > 1e-9, "places make no difference")
+    adam = edf.Adam(lr=0.02)
+    for _ in range(60):
+        net.x.value, net.labels.value = numbers, np.roll(numbers, 1, axis=1).reshape(-1)
+        edf.forward()
+        edf.backward(net.loss)
+        adam.step()
+    require(net.loss.value.reshape(3, 8)[:, 1:].mean() < 0.5, "it does not learn the letter before")
+
+
+def hidden_chances(mine):
+    for temperature, top_k in (1.0, None), (0.3, 4), (3.0, 1), (1.5, 9):
+        scores = rng.normal(size=9) * 50
+        kept = scores if top_k is None else np.where(
+            np.argsort(np.argsort(-scores)) < top_k, scores, -np.inf)
+        p = np.exp(kept / temperature - (kept / temperature).max())
+        require(np.allclose(mine(scores, temperature, top_k), p / p.sum(), atol=1e-9))
+
+
+def hidden_local_mask(mine):
+    for length, reach in (6, 2), (3, 1), (7, 7):
+        for i, row in enumerate(np.asarray(mine(length, reach), float)):
+            right = [0 if i - reach < j <= i else -np.inf for j in range(length)]
+            require(np.array_equal(row, right))
+
+
+def unmasked(q, k, v, width):
+    """Build attention without a mask."""
+    return sequences.attention(q, k, v, edf.Input(np.zeros((q.value.shape[1],) * 2)), width)
+
+
+def hidden_pairs(mine):
+    for n in 1, 3, 8:
+        name = rng.integers(1, 27, n)
+        inputs, targets = mine(name)
+        require(np.array_equal(inputs, [0, *name]) and np.array_equal(targets, [*name, 0]))
+
+
+def hidden_rows(mine):
+    x = rng.integers(6, size=(3, 5))
+
+    def build(table, places):
+        return mine(edf.Input(x), table, places)
+
+    def right(table, places):
+        return edf.Add(edf.Embedding(table, edf.Input(x)), places)
+
+    like(right, normal(6, 2), normal(5, 2))(build)
+
+
+def hidden_losses(mine):
+    edf.seed(int(rng.integers(100)))
+    params = sequences.recurrent_params(6, 3, 4, 3, 1)
+    net = sequences.recurrent(sequences.gru, params, 1, 4)
+    numbers = rng.integers(6, size=(4, 3, 5))
+    batches = [(rows[:, :-1], rows[:, 1:].reshape(-1)) for rows in numbers]
+    want = []
+    for net.x.value, net.labels.value in batches:
+        edf.forward()
+        want.append(net.loss.value.mean())
+    require(np.allclose(mine(net, batches), want) and np.allclose(
+        mine(net, batches[::-1]), want[::-1]))
+
+
+def hidden_scores(mine):
+    net = sequences.gpt(6, 8, 2, 1, 5, norm=lambda width: edf.Dropout)
+    x = rng.integers(6, size=5)
+    with edf.evaluating():
+        net.x.value, net.labels.value = x[None], np.zeros(5, int)
+        edf.forward()
+    want = net.scores.value[-1].copy()
+    net.x.value = (x[None] + 1) % 6
+    edf.forward()
+    require(np.allclose(mine(net, x), want) and edf.training)
+
+
+def hidden_best_model(mine):
+    text = load_text()[100_000:160_000]
+    letters = letters_of(text)
+    numbers = encode(text, letters)
+    edf.dtype = np.float32
+    net, length = mine(numbers[:50_000], len(letters), 5)
+    require(sum(param.value.size for param in edf.params) <= 100_000, "too many parameters")
+    loss = sequences.validation_loss(net, numbers[50_000:], length) / np.log(2)
+    require(loss <= 4.2, f"after five seconds on another text it has {loss:.2f} bits a letter")
+
+
 HIDDEN = {
     "my_prediction": hidden_prediction,
     "my_graph": hidden_graph,
@@ -833,13 +1013,11 @@ HIDDEN = {
     "my_check": hidden_check,
     "MyTanh": each(like(edf.Tanh, normal(3, 4)), like(edf.Tanh, normal(1, 2, 3))),
     "MyReLU": hidden_relu,
-    "MyLeakyReLU": each(like(edf.LeakyReLU, normal(3, 4), slope=0.2),
-                        like(edf.LeakyReLU, normal(1, 5))),             # the default slope
     "MyDivide": each(like(edf.Div, normal(3, 4), positive(3, 4)),
                      like(edf.Div, normal(2, 1, 3), -positive(2, 1, 3))),
-    "MyMatMul": each(like(edf.MatMul, normal(4, 2), normal(2, 5)),
-                     like(edf.MatMul, normal(1, 3), normal(3, 3)),
-                     like(edf.MatMul, normal(3, 3), normal(3, 3))),
+    "MyAffine": each(like(edf.Affine, normal(4, 2), normal(2, 5), normal(5)),
+                     like(edf.Affine, normal(1, 3), normal(3, 3), normal(3)),
+                     like(edf.Affine, normal(3, 3), normal(3, 3), normal(3))),
     "my_unbroadcast": hidden_unbroadcast,
     "MyNormalize": each(like(edf.Normalize, positive(4, 3)), like(edf.Normalize, positive(1, 6)),
                         like(edf.Normalize, -positive(3, 3))),
@@ -848,7 +1026,6 @@ HIDDEN = {
                      like(row_sum, normal(1, 5))),
     "MySoftmax": each(like(edf.Softmax, normal(4, 5)), like(edf.Softmax, normal(3, 3)),
                       like(edf.Softmax, 5 * normal(1, 4))),
-    "MyLogSoftmax": hidden_log_softmax,
     "MySoftmaxCrossEntropy": each(
         like(edf.SoftmaxCrossEntropy, normal(4, 3), inputs=([2, 0, 1, 1],)),
         like(edf.SoftmaxCrossEntropy, 3 * normal(3, 3), inputs=([1, 1, 0],)),
@@ -884,6 +1061,33 @@ HIDDEN = {
     "suspect_data": hidden_suspect_data,
     "suspect_training": hidden_suspect_training,
     "my_best_convnet": hidden_best_convnet,
+    "my_bigrams": hidden_bigrams,
+    "MyEmbedding": each(like(edf.Embedding, normal(6, 4), inputs=([[5, 0, 0], [2, 5, 5]],)),
+                        like(edf.Embedding, normal(3, 1), inputs=([2, 2, 2, 2],))),
+    "my_rnn": hidden_rnn,
+    "my_lstm": hidden_lstm,
+    "my_gru": hidden_gru,
+    "my_attention": hidden_attention,
+    "MyAttention": each(
+        like(sequences.Attention, normal(2, 4, 3), normal(2, 4, 3), normal(2, 4, 5),
+             inputs=[causal(4)]),
+        like(sequences.Attention, *(normal(2, 3, 5, 2) for _ in range(3)),
+             inputs=[np.zeros((5, 5))])),
+    "my_mask": hidden_mask,
+    "my_sees_later": hidden_sees_later,
+    "my_heads": hidden_heads,
+    "my_block": hidden_block,
+    "my_gpt": hidden_gpt,
+    "my_chances": hidden_chances,
+    "suspect_mask": hidden_local_mask,
+    "suspect_attention": each(
+        like(unmasked, *(normal(2, 4, 3) for _ in range(3)), width=3),
+        like(unmasked, *(normal(1, 5, 2) for _ in range(3)), width=2)),
+    "suspect_pairs": hidden_pairs,
+    "suspect_rows": hidden_rows,
+    "suspect_losses": hidden_losses,
+    "suspect_scores": hidden_scores,
+    "my_best_model": hidden_best_model,
     "SuspectReLU": each(like(edf.ReLU, normal(4, 3)), like(edf.ReLU, normal(1, 5)),
                            like(edf.ReLU, normal(2, 3, 4))),
     "suspect_layer": each(like(edf.Affine, normal(5, 3), normal(3, 2), normal(2)),

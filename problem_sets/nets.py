@@ -1,10 +1,9 @@
-"""What the notebooks take for granted: networks to build, train and judge, and pictures.
+"""What the notebooks take for granted: networks to build, train and judge.
 
 The functions that are exercises too are what the notebook goes on with until the
 exercise is done; all of them are here so that every section runs alone.
 """
 
-import re
 import time
 from collections import namedtuple
 from contextlib import nullcontext
@@ -12,7 +11,6 @@ from contextlib import nullcontext
 import numpy as np
 
 import edf
-from edf_tools.view import View
 
 # Gradients.
 
@@ -26,24 +24,6 @@ def shares(component, dy):
     return [(node, getattr(component, "d" + name)(dy, *values))
             for name, node in component.arguments.items()
             if isinstance(node, edf.Component) and node.needs_grad]
-
-
-def film(frames, width=700):
-    """Return pictures of edf.draw beside each other: {title: picture}."""
-    inner, right, high = "", 0, 0
-    for title, view in frames.items():
-        picture = view.pictures["image/svg+xml"]
-        wide, tall = (float(re.search(rf' {side}="([\d.]+)"', picture)[1])
-                      for side in ("width", "height"))
-        inner += (f'<text x="{right + wide / 2}" y="14" text-anchor="middle" '
-                  f'style="font:bold 13px monospace">{title}</text>\n'
-                  + picture.replace("<svg ", f'<svg x="{right}" y="24" ', 1) + "\n")
-        right, high = right + wide, max(high, 24 + tall)
-    film = View("\n\n".join(f"{title}\n{view}" for title, view in frames.items()))
-    film.pictures = {"image/svg+xml": (
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" '
-        f'height="{high * width / right:.0f}" viewBox="0 0 {right} {high}">\n{inner}</svg>')}
-    return film
 
 
 def naive_rule(x, h=1e-3):

@@ -74,8 +74,8 @@ def test_run_as_a_program_it_tells_what_it_is(alone):
 
 @pytest.mark.parametrize("call, file", [
     ("check_gradients(None)", "check"), ("debugging()", "check"), ("draw()", "view"),
-    ("summary()", "view"), ("profile(None)", "timing"), ("listing(None)", "listing"),
-    ("save('x.npz')", "saving"), ("load('x.npz')", "saving")])
+    ("walk(None)", "walk"), ("summary()", "view"), ("profile(None)", "timing"),
+    ("listing(None)", "listing"), ("save('x.npz')", "saving"), ("load('x.npz')", "saving")])
 def test_a_tool_that_is_not_there_is_named(alone, call, file):
     error = python(f"import edf; edf.{call}", alone).stderr
     assert error.splitlines()[-1] == (f"ImportError: edf_tools/{file}.py is missing: put the "
@@ -99,8 +99,9 @@ def imports(path):
 
 
 def test_imports_go_one_way():
-    own = {"edf", "edf_tools", "mnist_loader", "cifar10_loader", "problem_sets"}
-    allowed = {"edf.py": set(), "edf_tools": {"edf", "edf_tools"},
+    loaders = {"mnist_loader", "cifar10_loader", "text_loader"}
+    own = {"edf", "edf_tools", "problem_sets"} | loaders
+    allowed = {"edf.py": set(), "edf_tools": {"edf", "edf_tools"}, "text_loader.py": set(),
                "mnist_loader.py": set(), "cifar10_loader.py": {"mnist_loader"},
                "problem_sets": own, "examples": own - {"problem_sets"}}
     for place, names in allowed.items():
@@ -113,7 +114,7 @@ def test_imports_go_one_way():
 
 def test_the_framework_and_its_data_alone_stand_at_the_top():
     assert {file.name for file in ROOT.glob("*.py")} == {
-        "edf.py", "mnist_loader.py", "cifar10_loader.py"}
+        "edf.py", "mnist_loader.py", "cifar10_loader.py", "text_loader.py"}
     assert [file.name for file in ROOT.glob("requirements*")] == ["requirements.txt"]
 
 
@@ -129,7 +130,8 @@ def test_all_of_it_works_from_a_zip(tmp_path):
         for file in [*ROOT.glob("*.py"), *ROOT.glob("edf_tools/*.py"), *ROOT.glob("data/*")]:
             archive.write(file, file.relative_to(ROOT))
     ran = python("import sys; sys.path.insert(0, 'edf.zip'); sys.modules['pooch'] = sys\n"
-                 "import edf, cifar10_loader as data; edf.Param(1.0, 'w'); print(edf.summary())\n"
+                 "import edf, cifar10_loader as data, text_loader; edf.Param(1.0, 'w')\n"
+                 "print(edf.summary(), len(text_loader.load_text()))\n"
                  "print(data.load('digits').name, edf.__file__)", tmp_path)
     assert "Param w" in ran.stdout and "edf.zip" in ran.stdout, ran.stderr
 
@@ -173,8 +175,8 @@ loss = edf.Mean((2 * h)[:, 0] - (x @ w)[:, 1] / 2 + h ** 2 * y - 1)
 
 
 def test_a_type_checker_accepts_operators_and_refuses_names_that_are_not_there(tmp_path):
-    readme = re.search(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)[1]
-    for name, program in ("right", PROGRAM), ("readme", readme), (
+    readme = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    for name, program in ("right", PROGRAM), ("readme", "\n".join(readme)), (
             "wrong", "import edf\nedf.Relu(edf.Input())\n"):
         (tmp_path / f"{name}.py").write_text(program)
     ran = subprocess.run(

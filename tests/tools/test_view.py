@@ -14,7 +14,7 @@ import edf
 import edf_tools.view
 from edf import Affine, Input, Param, Sigmoid, SoftmaxCrossEntropy, Tanh
 
-MERMAID, SVG, TEXT = "text/vnd.mermaid", "image/svg+xml", "text/plain"
+SVG, TEXT = "image/svg+xml", "text/plain"
 AWKWARD = 'a<b & "c" [d] {e} #35; `f` *g* _h_ |i| <br/>\n1. é 权 \x00\ud800'
 
 
@@ -255,7 +255,6 @@ def test_random_graphs_are_legible(component, whole, values):
     members = edf_tools.view.leading_to(loss)
     bundle = pictures(loss, values)
     check(bundle[SVG], members)
-    check_mermaid(bundle[MERMAID], members)
     assert len(bundle[TEXT].splitlines()) == len(members)
     assert len(edf.summary().splitlines()) == len(edf.components) + 2
 
@@ -267,52 +266,6 @@ def test_inputs_params_functions_and_the_loss_differ_without_colours():
     image = Image(pictures(loss)[SVG])
     borders = {re.sub(r"(fill|stroke):#\w+;?", "", style) for style in image.styles}
     assert len(borders) == 4
-    classes = re.findall(r'^n\d+.".*".:::(\w+)$', pictures(loss)[MERMAID], re.M)
-    assert classes == ["input", "param", "function", "loss"]
-
-
-# Mermaid.
-
-def check_mermaid(source, components):
-    """Check that each component comes once, and each use; returns the labels."""
-    config, header, *statements = source.split("\n")
-    assert config.startswith("%%{init: ") and header == "flowchart TB"
-    labels, arrows, styles = {}, Counter(), []
-    for statement in statements:
-        if node := re.fullmatch(r'n(\d+)(.)"([^"]*)"(.):::(\w+)', statement):
-            assert int(node[1]) not in labels
-            assert node[2] + node[4] == ("()" if node[5] == "param" else "[]")
-            labels[int(node[1])] = node[3]
-        elif arrow := re.fullmatch(r"n(\d+) --> n(\d+)", statement):
-            arrows[int(arrow[1]), int(arrow[2])] += 1
-        else:
-            styles.append(re.fullmatch(r"classDef (\w+) [\w:#,. -]+", statement)[1])
-    assert list(labels) == [component.number for component in components]
-    assert arrows == Counter((node.number, component.number)
-                             for component in components for node in component.inputs)
-    assert styles == ["input", "param", "function", "loss"]
-    for label in labels.values():
-        rest = re.sub(r"<br/>|#\d+;", "", label)
-        assert not re.search(r"""[^\w .,:()[\]]|_""", rest)
-    return list(labels.values())
-
-
-def test_the_mermaid_source_of_problem_1():
-    loss = problem_1()
-    edf.forward()
-    source = pictures(loss, values=True)[MERMAID]
-    assert check_mermaid(source, edf.components) == [
-        "Param x<br/>()<br/>value 0.5", "Sigmoid[1]<br/>()<br/>value 0.622",
-        "Tanh[2]<br/>()<br/>value 0.462", "Mul[3]<br/>()<br/>value 0.288",
-        "loss: Exp[4]<br/>()<br/>value 1.33"]
-
-
-def test_a_graph_too_large_for_mermaid_is_left_to_the_image():
-    x = Param(0.5)
-    for _ in range(59):
-        x = Tanh(x)
-    assert MERMAID in pictures(x)
-    assert MERMAID not in pictures(Tanh(x))
 
 
 # Names.
@@ -324,8 +277,6 @@ def test_awkward_names_are_escaped():
     clean = 'a<b & "c" [d] {e} #35; `f` *g* _h_ |i| <br/> 1. é 权'
     assert check(bundle[SVG], [x, y]).labels()[0] == f"Param {clean}\n()"
     assert bundle[TEXT] == f"Param {clean}  ()\nloss: Exp[1]  <- {clean}"
-    label = check_mermaid(bundle[MERMAID], [x, y])[0].removesuffix("<br/>()")
-    assert re.sub(r"#(\d+);", lambda code: chr(int(code[1])), label) == f"Param {clean}"
     bundle[TEXT].encode()
 
 
@@ -467,23 +418,29 @@ def test_with_a_loss_only_what_leads_to_it_is_drawn():
     members = [x, w, hidden, loss]
     bundle = pictures(loss)
     check(bundle[SVG], members)
-    check_mermaid(bundle[MERMAID], members)
     assert bundle[TEXT] == "Input x\nParam w  ()\nMul[3]  <- x, w\nloss: Exp[4]  <- Mul[3]"
     whole = pictures()
     check(whole[SVG], edf.components)
-    check_mermaid(whole[MERMAID], edf.components)
     assert "Param unused" in whole[TEXT] and "loss: " not in "".join(whole.values())
 
 
 def test_a_notebook_may_choose_among_the_forms():
     view = edf.draw(problem_1())
-    assert view._repr_mimebundle_().keys() == {MERMAID, SVG, TEXT}
-    assert view._repr_mimebundle_(include={SVG, TEXT}).keys() == {SVG, TEXT}
-    assert view._repr_mimebundle_(exclude={SVG}).keys() == {MERMAID, TEXT}
+    assert view._repr_mimebundle_().keys() == {SVG, TEXT}
+    assert view._repr_mimebundle_(include={SVG}).keys() == {SVG}
+    assert view._repr_mimebundle_(exclude={SVG}).keys() == {TEXT}
     assert view._repr_mimebundle_(include={SVG, TEXT}, exclude={SVG}).keys() == {TEXT}
     assert view._repr_mimebundle_()[TEXT] == str(view) == repr(view)
     table = edf.summary()
     assert table._repr_mimebundle_() == {TEXT: str(table)} == {TEXT: repr(table)}
+
+
+def test_a_picture_or_a_table_can_be_saved(tmp_path):
+    view, table = edf.draw(problem_1()), edf.summary()
+    view.save(tmp_path / "graph.svg")
+    table.save(tmp_path / "graph.txt")
+    assert (tmp_path / "graph.svg").read_text(encoding="utf-8") == view.pictures[SVG]
+    assert (tmp_path / "graph.txt").read_text(encoding="utf-8") == str(table)
 
 
 # The table.
@@ -546,18 +503,78 @@ def test_a_loss_that_is_not_in_the_graph_is_refused():
 
 # Size.
 
+def layers(h, depth, width=4):
+    for _ in range(depth):
+        h = edf.ReLU(Affine(h, Param(np.eye(width)), Param(np.ones(width))))
+    return h
+
+
+def test_ten_equal_layers_are_one_box():
+    x, labels = Input(np.ones((2, 9)), name="x"), Input([0, 1], name="labels")
+    first = edf.ReLU(Affine(x, Param(np.ones((9, 4))), Param(np.ones(4))))
+    scores = Affine(layers(first, 10), Param(np.ones((4, 2))), Param(np.ones(2)))
+    loss = SoftmaxCrossEntropy(scores, labels)
+    image = Image(pictures(loss)[SVG])
+    assert len(edf.components) == 50
+    assert len(image.boxes) == 2 + 4 + 1 + 3 + 1
+    assert "Affine, ReLU\nx 10" in image.labels()
+    assert len(image.arrows()) == 4 + 1 + 3 + 2
+    lines = str(edf.draw(loss)).splitlines()
+    assert lines[6] == "Affine, ReLU  x 10  <- ReLU[5]"
+    assert lines[9] == "Affine[48]  <- ReLU[45], Affine[48].w, Affine[48].b"
+    edf.forward()
+    assert Image(pictures(loss, values=True)[SVG]).labels()[6] == "Affine, ReLU\nx 10"
+
+
+@pytest.mark.parametrize("change", [
+    lambda h: edf.Tanh(h), lambda h: edf.LeakyReLU(h, slope=0.5),
+    lambda h: Affine(h, Param(np.ones((4, 4))), Param(np.ones(4)))])
+def test_blocks_that_differ_are_not_folded_together(change):
+    h = edf.LeakyReLU(layers(Input(np.ones((2, 4))), 6))
+    h = layers(change(h), 5)
+    labels = Image(pictures(h)[SVG]).labels()
+    assert [label for label in labels if "x " in label and "Input" not in label] == [
+        "Affine, ReLU\nx 6", "Affine, ReLU\nx 5"]
+
+
+@pytest.mark.parametrize("word, folds", [
+    ("0120210121020120", []), ("0" * 16, ["ReLU, Add\nx 16"])])    # nothing comes twice in a row
+def test_blocks_that_are_wired_otherwise_are_not_folded(word, folds):
+    h = first = layers(Input(np.ones((2, 4))), 1)
+    second = Tanh(first)
+    for letter in word:
+        h = edf.ReLU(h) + (h, first, second)[int(letter)]
+    names = [label for label in Image(pictures(h)[SVG]).labels() if "\nx " in label]
+    assert names == folds
+
+
+def test_a_recurrent_network_is_folded_with_what_all_steps_share():
+    w, u = Param(np.eye(3), name="w"), Param(np.eye(3), name="u")
+    h = Input(np.ones((1, 3)), name="h")
+    for t in range(20):
+        h = Tanh(Input(np.ones((1, 3)), name=f"x{t}") @ w + h @ u)
+    loss = edf.Mean(h)
+    lines = str(edf.draw(loss)).splitlines()
+    assert lines[3] == "MatMul, MatMul, Add, Tanh  x 20  <- w, h, u"
+    assert len(lines) == 5
+
+
+def test_small_graphs_are_drawn_whole():
+    labels = Image(pictures(layers(Input(np.ones((2, 4))), 7))[SVG]).labels()
+    assert len(labels) == 29 and not any("\nx " in label for label in labels)
+
+
 def test_a_thousand_components_are_drawn():
     w = h = Param(0.5)
-    hidden = []
-    for _ in range(999):
-        h = Tanh(h) if len(hidden) % 2 else h * w
-        hidden.append(h)
-    bundle = pictures(h, values=True)
+    kinds = [Tanh, edf.Exp, Sigmoid, lambda h: h * w]
+    for i in edf.rng.integers(4, size=999):
+        h = kinds[i](h)
+    drawn = Image(pictures(h, values=True)[SVG])
     edf.summary()
-    image = Image(bundle[SVG])
-    assert len(image.boxes) == 1000
-    assert image.size[0] < 500                          # one column, not a staircase
-    assert len(bundle[TEXT].splitlines()) == 1000
+    times = [int(re.search("x ([0-9]+)$", label)[1]) * (label.count(",") + 1)
+             if "\nx " in label else 1 for label in drawn.labels()]
+    assert sum(times) == 1000 and len(times) < 1000
+    assert drawn.size[0] < 1500                         # one column, not a staircase
 
 
 def test_a_thousand_inputs_of_one_component_are_drawn():
@@ -566,7 +583,7 @@ def test_a_thousand_inputs_of_one_component_are_drawn():
     for _ in range(250):
         chain.append(Tanh(chain[-1]))
     loss = edf.Concat(*chain)
-    assert len(Image(pictures(loss)[SVG]).boxes) == 500 + 1 + 250 + 1
+    assert len(Image(pictures(loss)[SVG]).boxes) == 500 + 1 + 1 + 1
 
 
 def test_no_warning_comes_from_numbers_that_are_not_finite():
