@@ -751,9 +751,8 @@ class Normalize(Component):
 
 def scatter(dy, shape, key):
     """Add every entry of dy at its place in zeros: the reverse of x[key]."""
-    places = np.arange(math.prod(shape)).reshape(shape)[key].reshape(-1)
-    sums = np.bincount(places, dy.reshape(-1), math.prod(shape))    # in float64; add.at is slow
-    return sums.reshape(shape)
+    places = np.arange(math.prod(shape)).reshape(shape)[key].reshape(-1)    # add.at is slow
+    return np.bincount(places, dy.reshape(-1), math.prod(shape)).reshape(shape)     # in float64
 
 
 class Slice(Component):

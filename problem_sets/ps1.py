@@ -74,10 +74,10 @@ def my_gradients_test(mine):
         h = edf.Exp(edf.Param([0.5, -1.0, 2.0], "x"))
         return edf.Tanh(h) * h
 
-    def shared_array():                 # the gradient of a Reshape is a view of its own
+    def shared_array():                 # the gradient of a Transpose is a view of its own
         x = edf.Param([1.0, 2.0])
         y = edf.Sigmoid(x)
-        return y * edf.Reshape(x, (2,))
+        return y * edf.Transpose(x)
 
     incomplete = ("\nfor {}, where h = Exp(x) is used twice: its gradient must be complete before "
                   "it is passed on: walk edf.components from its end, not from the loss")

@@ -81,7 +81,7 @@ WRONG = {
          "                    gradients[source] += share\n"
          "                else:\n"
          "                    gradients[source] = share",
-         r"the gradient of Reshape\[2\] is \[.*\], expected \[.*\], was it "
+         r"the gradient of Transpose\[2\] is \[.*\], expected \[.*\], was it "
          r"changed in place, with \+=, after it had been right\?"),
         ("    for node in reversed(edf.components):",
          "    for node in edf.components:",
