@@ -100,8 +100,8 @@ if __name__ == "__main__":
     parser.add_argument("--workers", type=int, default=os.cpu_count(), help="processes here")
     parser.add_argument("--data", choices=["auto", "mnist", "digits"], default="auto", help="data")
     parser.add_argument("--out", default="sweep.jsonl", help="file for rows; the plot is beside it")
-    for name, values in GRID.items():
-        parser.add_argument(f"--{name}", type=type(values[0]), nargs="+", default=values, help="grid")
+    for name, grid in GRID.items():
+        parser.add_argument(f"--{name}", type=type(grid[0]), nargs="+", default=grid, help="tried")
     options = vars(parser.parse_args())
     settings = [dict(zip(GRID, values)) for values in product(*(options[name] for name in GRID))]
     cluster = options["scheduler"] or LocalCluster(options["workers"], threads_per_worker=1)
