@@ -85,8 +85,9 @@ def outputs(folder):
 
 def test_these_are_all_and_each_has_at_most_80_lines():
     lengths = {path.stem: len(path.read_text().splitlines()) for path in EXAMPLES.glob("*.py")}
-    assert lengths.keys() == SHORT.keys()
-    assert max(lengths.values()) <= 80, lengths
+    limits = dict.fromkeys(SHORT, 80) | {"sweep": 120, "data_parallel": 100}   # test_cluster.py
+    assert lengths.keys() == limits.keys()
+    assert all(lengths[name] <= limits[name] for name in limits), lengths
 
 
 @pytest.mark.parametrize("name", SHORT)
