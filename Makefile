@@ -4,16 +4,19 @@ PYTHON ?= python3
 BIN := .venv/bin
 GRADER := .venv-nbgrader/bin
 BENCH := .venv-bench/bin
-PIP := python -m pip install -q --disable-pip-version-check
+CLUSTER := .venv-cluster/bin
+PIP := python -m pip install --disable-pip-version-check
 
 help:
 	@echo "make ps1           run problem set 1 on MNIST and write build/ps1.html"
-	@echo "make ps2, theory   the same for problem set 2 and for the questions on paper"
-	@echo "make notebook      open your copy of problem set 1 in JupyterLab; SET=ps2, SET=theory"
+	@echo "make ps2, ps3      the same for problem sets 2 and 3, make theory for the questions on paper"
+	@echo "make notebook      open your copy of problem set 1 in JupyterLab; SET=ps2, ps3, theory"
 	@echo "make test          run the tests"
 	@echo "make test-slow     run the tests that take minutes: thousands of random graphs, files, kills"
 	@echo "make test-browser  run the notebooks in JupyterLab in a real browser (needs Chromium)"
 	@echo "make test-grading  test the release and the grading of the problem set"
+	@echo "make test-cluster  test sweeps, training and grading on a cluster, on this machine"
+	@echo "make docs          write the reference: build/docs/index.html"
 	@echo "make lint          check the style of the code"
 	@echo "make bench         time EDF beside other frameworks, some 15 minutes: build/bench/"
 	@echo "make bench-quick   three of the workloads, about a minute"
@@ -24,7 +27,7 @@ help:
 	@echo "make grade SUBMISSIONS=folder    grade the notebooks in a folder: build/grades/; SET=ps2"
 	@echo "make clean         remove the environments and build"
 
-ps1 ps2 theory: .venv/user
+ps1 ps2 ps3 theory: .venv/user
 	$(BIN)/python course/problem_set.py run $@
 
 notebook: .venv/user
@@ -44,6 +47,12 @@ test-grading: .venv/dev .venv-nbgrader/ready
 	NBGRADER_PYTHON="$(CURDIR)/$(GRADER)/python" $(BIN)/python -m pytest -q -m grading \
 		tests/course/test_grading.py
 
+test-cluster: .venv-cluster/ready
+	$(CLUSTER)/python -m pytest -q -m cluster --timeout 300 tests/course/test_cluster.py
+
+docs: .venv/user
+	$(BIN)/python course/reference.py
+
 lint: .venv/dev
 	$(BIN)/ruff check .
 
@@ -56,9 +65,9 @@ pictures: .venv/dev
 release: .venv-nbgrader/ready
 	$(GRADER)/python course/grade.py $(if $(SET),--set $(SET)) release
 
-grade: .venv-nbgrader/ready
+grade: $(if $(findstring --scheduler,$(OPTIONS)),.venv-cluster,.venv-nbgrader)/ready
 	@test -n "$(SUBMISSIONS)" || { echo "usage: make grade SUBMISSIONS=folder"; exit 2; }
-	$(GRADER)/python course/grade.py $(if $(SET),--set $(SET)) grade "$(SUBMISSIONS)" $(OPTIONS)
+	$(dir $<)bin/python course/grade.py $(if $(SET),--set $(SET)) grade "$(SUBMISSIONS)" $(OPTIONS)
 
 bench: .venv-bench/ready
 	$(BENCH)/python benchmarks/run.py $(OPTIONS)
@@ -68,7 +77,7 @@ bench-quick: .venv-bench/ready
 	$(BENCH)/python benchmarks/run.py --quick $(OPTIONS)
 
 clean:
-	rm -rf .venv .venv-nbgrader .venv-bench build
+	rm -rf .venv .venv-nbgrader .venv-bench .venv-cluster build
 
 .venv/user: pyproject.toml
 	$(PYTHON) -m venv .venv
@@ -84,10 +93,15 @@ clean:
 	$(GRADER)/$(PIP) -e '.[grading]'
 	@touch $@
 
+.venv-cluster/ready: pyproject.toml
+	$(PYTHON) -m venv .venv-cluster
+	$(CLUSTER)/$(PIP) -r requirements-cluster.txt -e '.[grading,dev]' 'pytest-timeout>=2,<3'
+	@touch $@
+
 .venv-bench/ready: pyproject.toml
 	$(PYTHON) -m venv .venv-bench
 	$(BENCH)/$(PIP) -e '.[bench]'
 	@touch $@
 
-.PHONY: help ps1 ps2 theory notebook test test-slow test-browser test-grading lint student \
-	solutions pictures release grade bench bench-quick clean
+.PHONY: help ps1 ps2 ps3 theory notebook test test-slow test-browser test-grading test-cluster \
+	docs lint student solutions pictures release grade bench bench-quick clean

@@ -334,12 +334,14 @@ class Softmax(Component):
 
     x (..., K)  ->  y (..., K), each row adds up to 1
 
-    The largest score of a row is subtracted first: the same quotient, and
-    exp cannot overflow.
+    The largest score is subtracted first, so exp cannot overflow.  A mask is an
+    Input to add: -inf makes y exactly 0.  ValueError if a whole row is -inf.
     """
 
     def f(self, x):
-        exp = np.exp(x - x.max(axis=-1, keepdims=True))     # (B, K) - (B, 1) -> (B, K)
+        largest = x.max(axis=-1, keepdims=True)             # (B, K) -> (B, 1)
+        require((largest != -np.inf).all(), "a mask must leave a score above -inf in every row")
+        exp = np.exp(x - largest)                           # (B, K) - (B, 1) -> (B, K)
         return exp / total(exp, -1, keepdims=True)          # (B, K) / (B, 1) -> (B, K)
 
     def dx(self, dy, x):
@@ -376,8 +378,7 @@ class SoftmaxCrossEntropy(Component):
 
     Written as log sum_k exp(s_ik) - s_i[c_i], so that no logarithm is infinite;
     the gradient is softmax(scores) minus the one-hot labels.
-    Raises ValueError if a label is no class number.
-    Source: Bishop 2006, eq. 4.109.
+    Raises ValueError if a label is no class number.  Source: Bishop 2006, eq. 4.109.
     """
 
     def f(self, scores, labels):
@@ -751,10 +752,8 @@ class Normalize(Component):
 
 def scatter(dy, shape, key):
     """Add every entry of dy at its place in zeros: the reverse of x[key]."""
-    dx = np.zeros(shape)                # in float64: float32 would drift
-    places = np.arange(dx.size).reshape(shape)[key]     # add.at is fast on one axis only
-    np.add.at(dx.reshape(-1), places.reshape(-1), dy.reshape(-1))
-    return dx
+    places = np.arange(math.prod(shape)).reshape(shape)[key].reshape(-1)    # sums are in float64
+    return np.bincount(places, dy.reshape(-1), math.prod(shape)).reshape(shape)
 
 
 class Slice(Component):
@@ -776,9 +775,7 @@ class Slice(Component):
 class Select(Component):
     """One entry of every row: y_i = x_i[index_i].
 
-    x (B, K), index (B,) integers in 0..K-1  ->  y (B,)
-
-    Raises ValueError if there is no such entry.
+    x (B, K), index (B,) integers in 0..K-1  ->  y (B,); ValueError for others
     """
 
     def f(self, x, index):
@@ -812,7 +809,8 @@ class Reshape(Component):
         return x.reshape(shape)
 
     def dx(self, dy, x, shape):
-        return dy.reshape(x.shape)
+        dx = dy.reshape(x.shape)        # in memory like x: Conv2d then reads rows, no copies
+        return dx if x.flags.c_contiguous else np.positive(dx, out=np.empty_like(x))
 
 
 class Transpose(Component):
@@ -822,7 +820,7 @@ class Transpose(Component):
         return x.transpose(axes)
 
     def dx(self, dy, x, axes):
-        return dy.transpose(axes and np.argsort(np.mod(axes, x.ndim)))     # -1 is the last
+        return dy.transpose(np.argsort(np.mod(axes, x.ndim)) if axes else None)    # -1: the last
 
 
 class Expand(Component):
@@ -1147,7 +1145,7 @@ class Optimiser:
         """Move every Param that has a gradient; TypeError if none has a whole one."""
         require_step(self)
         for param in learned():
-            grad, value = param._grad, param.value
+            grad, value = param._grad, param._value
             if self.weight_decay and not self.decay_apart:
                 grad = grad + self.weight_decay * value
             d = self.direction(grad, self.memory.setdefault(param, {}))

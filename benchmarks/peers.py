@@ -227,7 +227,7 @@ def plain_update(task, params):
 
 # The adapters.
 
-def edf_graph(task, lr):
+def edf_graph(task):
     """Build a task; return its batch (a Param or an Input), Params, loss, labels, and optimiser."""
     edf.clear()
     x = (edf.Param if task.dx else edf.Input)(task.data[0])
@@ -235,7 +235,7 @@ def edf_graph(task, lr):
     y = network(task, x, params, edf_functions())
     if task.optimiser:
         labels = edf.Input(task.data[1])
-        optimiser = {"sgd": edf.SGD, "adam": edf.Adam}[task.optimiser](lr)
+        optimiser = {"sgd": edf.SGD, "adam": edf.Adam}[task.optimiser](task.lr)
         return x, params, edf.SoftmaxCrossEntropy(y, labels), labels, optimiser
     edf.forward()
     given = np.empty_like(y.value)          # in memory like y, as that of a network would be
@@ -254,7 +254,7 @@ def edf_graph(task, lr):
 
 
 def with_edf(task):
-    x, params, loss, labels, optimiser = edf_graph(task, task.lr)
+    x, params, loss, labels, optimiser = edf_graph(task)
 
     def gradients():
         if task.optimiser:
@@ -269,27 +269,6 @@ def with_edf(task):
             optimiser.step()
 
     return step, gradients, lambda: [p.value for p in params]
-
-
-def with_compiled(task):
-    """The graph of with_edf, run by edf.compiled."""
-    need(task.optimiser, "it makes whole steps")
-
-    def compiled(lr):
-        x, params, loss, labels, optimiser = edf_graph(task, lr)
-        program = edf.compiled(loss, optimiser)
-
-        def step():
-            x.value, labels.value = task.data
-            program.step()
-
-        return step, params
-
-    step, params = compiled(lr=0)       # a step for its gradients alone
-    step()
-    grads = [p.grad.copy() for p in params]
-    step, params = compiled(task.lr)
-    return step, lambda: grads, lambda: [p.value for p in params]
 
 
 def edf_functions():
@@ -656,7 +635,6 @@ def with_tinygrad(task):
 
 # The name of each, its adapter, and the distribution that it needs.
 PEERS = {"EDF": (with_edf, "numpy"),
-         **({"EDF compiled": (with_compiled, "numpy")} if hasattr(edf, "compiled") else {}),
          "by hand": (with_hand, "numpy"), "floor": (with_floor, "numpy"),
          "PyTorch": (with_torch, "torch"), "JAX": (with_jax, "jax"),
          "autograd": (with_autograd, "autograd"), "MyGrad": (with_mygrad, "mygrad"),

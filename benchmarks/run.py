@@ -8,6 +8,7 @@ import json
 import multiprocessing
 import os
 import platform
+import re
 import statistics
 import sys
 import time
@@ -16,14 +17,22 @@ from datetime import date
 from pathlib import Path
 
 import numpy as np
-from peers import ELEMENTWISE, PEERS, TASKS, environment, work
+from peers import PEERS, TASKS, environment, work
+
+from edf_tools.progress import progress
 
 RATIOS = [      # a / b: how many times as long a takes
-    ("EDF", "by hand"), ("EDF compiled", "by hand"), ("PyTorch", "EDF"), ("JAX", "EDF")]
+    ("EDF", "by hand"), ("PyTorch", "EDF"), ("JAX", "EDF")]
+SHOWN = {       # the networks of the picture, small ones first
+    "W1": "perceptron 784-64-10", "W2": "784-128-10, ReLU", "W5": "the same, Adam",
+    "W4": "ten layers of 64", "GPT": "GPT, 16 wide", "W6": "two convolutions", "LeNet": "LeNet",
+    "GPT32": "GPT, batch 32", "LSTM": "LSTM, 32 steps", "W3": "784-3136-10",
+    "BN": "conv-BatchNorm-pool"}
+EPOCHS = {"W1": "a perceptron 784-64-10", "W6": "two convolutions"}     # of batch 64
+BESIDE = {"by hand": "black", "PyTorch": "tab:red", "JAX": "tab:blue"}      # in its lines
 TOLERANCE = 1e-4    # of the largest entry of each gradient: what float32 leaves after 12 layers
 DRIFT = 1e-2        # of the length of the way that each parameter went in three steps
 DISTURBED = 0.25    # cores that other processes used during a turn
-TICKS = [0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20]     # of the picture
 OUT = Path(__file__).resolve().parent.parent / "build" / "bench"
 
 
@@ -94,7 +103,7 @@ def race(task, workers, rounds, seconds):
             turn, error = worker.ask("turn", task, count)
             count = max(3, int(seconds / turn[0])) if turn else count
         counts[worker.name] = count
-    for i in range(rounds):
+    for i in progress(range(rounds), task, unit="rounds"):
         first = i % len(workers)            # nobody always follows the same one
         for worker in workers[first:] + workers[:first]:
             for _ in range(3):              # a disturbed turn is repeated, twice at most
@@ -115,9 +124,10 @@ def disturbed(turn):
 def summary(turns):
     """Return median and quartiles in microseconds, cores used, and the share of disturbed turns."""
     steps, cores, others = zip(*turns)
-    quartiles = np.percentile(steps, [50, 25, 75]) * 1e6
-    return {**dict(zip(["median", "low", "high"], map(float, quartiles))), "turns": len(turns),
-            "cores": statistics.median(cores), "disturbed": sum(map(disturbed, turns)) / len(turns)}
+    figures = {**dict(zip(["median", "low", "high"], np.percentile(steps, [50, 25, 75]) * 1e6)),
+               "cores": statistics.median(cores),
+               "disturbed": sum(map(disturbed, turns)) / len(turns)}
+    return {name: float(f"{x:.4g}") for name, x in figures.items()}
 
 
 def compare(tasks, names, threads, rounds, seconds):
@@ -130,7 +140,7 @@ def compare(tasks, names, threads, rounds, seconds):
     for task in tasks:
         ready, notes = agree(task, workers)
         agreed = [worker.name for worker in ready if worker.name not in ("EDF", "floor")]
-        print(f"{task}, {threads} threads: gradients agree with EDF's: "
+        print(f"{task}, threads: {threads}: gradients agree with EDF's: "
               f"{', '.join(agreed) or 'nobody to compare'}", flush=True)
         for name, note in notes.items():
             print(f"    without {name}: {note}", flush=True)
@@ -169,32 +179,45 @@ def ratio(figures, a, b):
     return figures[a]["median"] / figures[b]["median"] if {a, b} <= figures.keys() else None
 
 
-def answers(tasks):
-    """Return in a few lines what a newcomer wants to know."""
-    lines = []
-    for a, b in RATIOS:
-        found = {task: ratio(result["figures"], a, b) for task, result in tasks.items()}
-        found = {task: r for task, r in found.items() if r and task not in ELEMENTWISE}
-        if found:
-            least, most = min(found, key=found.get), max(found, key=found.get)
-            lines.append(f"- For a step {a} takes {found[least]:.2f} ({least}) to "
-                         f"{found[most]:.2f} ({most}) times as long as {b}.")
-    return lines
+def answers(everything):
+    """Return what a newcomer wants to know, in three lines of Markdown and a picture."""
+    threads, tasks = next(iter(everything["results"].items()))
+    whole = [task for task in SHOWN if task in tasks]
+
+    def span(a, b):
+        """Return from which to which network a takes how many times as long as b."""
+        found = {task: r for task in whole if (r := ratio(tasks[task]["figures"], a, b))}
+        if not found:
+            return "(not measured)"
+        least, most = min(found, key=found.get), max(found, key=found.get)
+        return f"{found[least]:.1f} ({SHOWN[least]}) to {found[most]:.1f} ({SHOWN[most]})"
+
+    epochs = [f"{938e-6 * tasks[task]['figures']['EDF']['median']:.1f} s with {network}"
+              for task, network in EPOCHS.items() if task in tasks]
+    busy = statistics.mean(task["figures"]["EDF"]["disturbed"] for task in tasks.values()) > 0.25
+    return "\n".join([
+        f"- An epoch on MNIST, 938 batches of 64, takes {' and '.join(epochs)} (threads: {threads}"
+        f"{'; disturbed by other programs' * busy}).",
+        f"- PyTorch takes {span('PyTorch', 'EDF')} times as long as EDF for a training step; JAX, "
+        f"which compiles it, {span('JAX', 'EDF')} times.",
+        f"- EDF takes {span('EDF', 'by hand')} times as long as a step of NumPy by hand, written "
+        "for one network.", "",
+        "![Time for a training step of each network, relative to that of EDF](times.png)", ""])
 
 
-def report(results, versions, facts):
-    """Return the answers and the tables, in Markdown."""
+def report(everything):
+    """Return the tables, in Markdown, of what results.json holds."""
+    facts, versions, results = (everything[key] for key in ("facts", "versions", "results"))
     absent = [name for name, version in versions.items() if version is None]
     names = [name for name in versions if name not in absent]
     used = [task for task in TASKS if any(task in tasks for tasks in results.values())]
-    lines = [*answers(next(iter(results.values()))), "", "![Times](times.png)", "",
-             *(f"- {task}: {TASKS[task].text}" for task in used), "",
+    lines = [*(f"- {task}: {TASKS[task].text}" for task in used), "",
              "; ".join(f"{name}: {value}" for name, value in facts.items()) + ".", "",
              "Versions: " + ", ".join(f"{name} {versions[name]}" for name in names
                                       if PEERS[name][1] != "numpy")
              + ". Not installed: " + (", ".join(absent) or "none") + "."]
     for threads, tasks in results.items():
-        count = f"{threads} thread{'s' * (threads != 1)}"
+        count = f"{threads} thread{'s' * (threads != '1')}"
         lines += ["", f"Microseconds for a step, {count}: median (quartiles over the rounds)", ""]
         lines += table(names, {task: [cell(result["figures"].get(name)) for name in names]
                                for task, result in tasks.items()})
@@ -234,24 +257,30 @@ def cell(figure):
 
 
 def plot(tasks, path):
-    """Draw how long the others take, in steps of EDF, on a logarithmic axis."""
+    """Draw how long the others take for each network, in steps of EDF, on a logarithmic axis."""
     from matplotlib.figure import Figure
-    figure = Figure(figsize=(11, 4.5), layout="constrained")
+    whole = [task for task in SHOWN if task in tasks]
+    figure = Figure(figsize=(8, 1 + 0.4 * len(whole)), layout="constrained")
     axes = figure.subplots()
-    names = [name for name in PEERS if name != "EDF"
-             and any(name in result["figures"] for result in tasks.values())]
-    for i, name in enumerate(names):
-        shown = [(j + 0.08 * (i - (len(names) - 1) / 2), ratio(result["figures"], name, "EDF"))
-                 for j, result in enumerate(tasks.values()) if name in result["figures"]]
-        axes.plot(*zip(*shown), "k_" if name == "floor" else "o", label=name)
-    axes.axhline(1, color="black", linewidth=1)
-    axes.set(yscale="log", ylabel="time for a step / that of EDF", xticks=range(len(tasks)),
-             title="Above the line EDF is faster, below it the other")
-    axes.set_xticklabels(tasks, rotation=30, ha="right")
-    axes.set_yticks(TICKS, map(str, TICKS), minor=False)
-    axes.grid(axis="y", alpha=0.3)
-    axes.legend(fontsize="small", loc="center left", bbox_to_anchor=(1, 0.5))
-    figure.savefig(path, dpi=120)
+    for name, color in BESIDE.items():
+        points = [(ratio(tasks[task]["figures"], name, "EDF"), i) for i, task in enumerate(whole)
+                  if name in tasks[task]["figures"]]
+        axes.plot(*zip(*points), "o", color=color, label=name)
+    axes.axvline(1, color="gray", linewidth=4, zorder=0, label="EDF")
+    axes.set(xscale="log", xlabel="time for a training step, that of EDF = 1")
+    axes.set_xticks(ticks := [0.2, 0.5, 1, 2, 5], [f"{tick:g}" for tick in ticks])
+    axes.set_xticks([], minor=True)
+    axes.set_yticks(range(len(whole)), [SHOWN[task] for task in whole])
+    axes.invert_yaxis()
+    axes.grid(alpha=0.3)
+    figure.legend(loc="outside upper center", ncols=len(BESIDE) + 1, frameon=False)
+    figure.savefig(path, dpi=100)
+
+
+def write_json(everything, path):
+    """Write nested dicts, with one line for each of the innermost."""
+    text = json.dumps(everything, indent=1)
+    path.write_text(re.sub(r"{[^{}]*}", lambda inner: " ".join(inner[0].split()), text) + "\n")
 
 
 def main():
@@ -264,7 +293,7 @@ def main():
     option("--threads", default="1,2", help="numbers of threads")
     option("--rounds", type=int, default=15, help="turns of each framework")
     option("--seconds", type=float, default=0.25, help="length of a turn, about")
-    option("--out", type=Path, default=OUT, help="folder for table.md, times.png, results.json")
+    option("--out", type=Path, default=OUT, help="folder for results.json and times.png")
     options = parser.parse_args()
     if options.quick:
         options.tasks, options.rounds, options.seconds = "W1,W2,W4", 4, 0.1
@@ -274,15 +303,13 @@ def main():
     if unknown:
         sys.exit(f"unknown: {', '.join(unknown)}; there are {', '.join({**TASKS, **PEERS})}")
     facts, results = machine(), {}
-    for threads in map(int, options.threads.split(",")):
-        results[threads], versions = compare(options.tasks.split(","), names, threads,
+    for threads in options.threads.split(","):
+        results[threads], versions = compare(options.tasks.split(","), names, int(threads),
                                              options.rounds, options.seconds)
-    options.out.mkdir(parents=True, exist_ok=True)
-    text = report(results, versions, facts)
-    (options.out / "table.md").write_text(text)
     everything = {"facts": facts, "versions": versions, "results": results}
-    (options.out / "results.json").write_text(json.dumps(everything, indent=1))
-    print("\n" + text)
+    options.out.mkdir(parents=True, exist_ok=True)
+    write_json(everything, options.out / "results.json")
+    print("", report(everything), answers(everything), sep="\n")
     try:
         plot(next(iter(results.values())), options.out / "times.png")
     except ImportError:

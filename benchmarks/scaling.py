@@ -2,7 +2,7 @@
 
 Time and growth of memory are measured in a fresh process for each point.  Memory is the largest
 resident set minus that after the imports: parameters, gradients, values, batch, and what the
-framework loads at its first step.  Writes scaling.md and scaling.png.
+framework loads at its first step.  Writes scaling.json and scaling.png.
 """
 import json
 import os
@@ -11,16 +11,19 @@ import subprocess
 import sys
 import time
 from argparse import ArgumentDefaultsHelpFormatter, ArgumentParser
+from contextlib import suppress
 
 from peers import PEERS, TASKS, Task, environment, free_large_array, mlp
-from run import OUT, machine
+from run import OUT, machine, write_json
+
+from edf_tools.progress import progress
 
 CURVES = {
     "depth": [10, 30, 100, 300, 1000],              # layers of 64, batch 64
     "batch": [64, 256, 1024, 4096, 16384],          # W2
     "width": [64, 128, 256, 512, 1024, 2048]}       # two layers of width x width, batch 64
 BESIDE = ["W2", "W3", "batch 16384"]    # where memory is compared with PyTorch's
-MODULES = ["numpy", "numpy.random", "edf"]      # EDF loads numpy.random when it is first needed
+MODULES = ["numpy", "numpy.random", "edf"]      # EDF needs both
 
 
 def network(curve, n):
@@ -74,7 +77,7 @@ def import_times(rounds):
             result = subprocess.run([sys.executable, "-c", code], cwd=root, env=compiled,
                                     check=True, capture_output=True, text=True)
             kept.append(float(result.stdout) * 1000)
-    return {module: statistics.median(kept[1:]) for module, kept in times.items()}
+    return {module: round(statistics.median(kept[1:]), 2) for module, kept in times.items()}
 
 
 def plot(curves, path):
@@ -82,9 +85,8 @@ def plot(curves, path):
     from matplotlib.figure import Figure
     figure = Figure(figsize=(11, 6), layout="constrained")
     for column, (curve, points) in zip(figure.subplots(2, 3).T, curves.items()):
-        size = [n ** 2 if curve == "width" else n for n, *_ in points]
-        for axes, i, unit in zip(column, [1, 2], ["ms for a step", "MB"]):
-            values = [point[i] for point in points]
+        size = [n ** 2 if curve == "width" else n for n in points]
+        for axes, values, unit in zip(column, zip(*points.values()), ["ms for a step", "MB"]):
             axes.plot(size, [values[-1] * s / size[-1] for s in size], "k:", label="proportional")
             axes.plot(size, values, "o", label="EDF")
             axes.set(xscale="log", yscale="log", ylabel=unit,
@@ -106,39 +108,50 @@ def main():
         print(json.dumps(measure(name, network(curve, n) if n else TASKS[curve])))
         return
 
+    bar = progress(words="scaling", unit="points",
+                   total=sum(map(len, CURVES.values())) + 2 * len(BESIDE))
+
     def point(*args):
         answers = [in_process(*args, threads=options.threads) for _ in range(options.repeats)]
+        bar.update()
         seconds, mb = map(statistics.median, zip(*answers))
-        return seconds * 1000, mb
+        return round(seconds * 1000, 3), round(mb, 2)
 
-    lines = ["; ".join(f"{name}: {value}" for name, value in machine().items())
-             + f"; threads: {options.threads}."]
-    curves = {}
+    facts, curves, beside = {**machine(), "threads": options.threads}, {}, {}
     for curve, sizes in CURVES.items():
-        curves[curve] = [(n, *point("EDF", curve, n)) for n in sizes]
-        lines += ["", f"| {curve} | ms for a step | MB |", "|---|---|---|"]
-        lines += [f"| {n} | {ms:.2f} | {mb:.1f} |" for n, ms, mb in curves[curve]]
-        print("\n".join(lines[-len(sizes) - 2:]), flush=True)
-    try:
-        lines += ["", "| memory, MB | EDF | PyTorch | ratio |", "|---|---|---|---|"]
+        curves[curve] = {n: point("EDF", curve, n) for n in sizes}
+        bar.print(curve, curves[curve])
+    with suppress(subprocess.CalledProcessError):       # PyTorch is not installed
         for place in BESIDE:
             curve, n = place.split() if " " in place else (place, 0)
-            (_, mine), (_, theirs) = (point(name, curve, int(n)) for name in ("EDF", "PyTorch"))
-            lines.append(f"| {place} | {mine:.1f} | {theirs:.1f} | {mine / theirs:.2f} |")
-    except subprocess.CalledProcessError:
-        lines += ["", "Memory is not compared: PyTorch is not installed."]
-    times = import_times(options.rounds)
-    lines += ["", "Import: " + ", ".join(f"{name} {ms:.1f} ms" for name, ms in times.items())
-              + f"; edf over numpy {times['edf'] - times['numpy']:.1f} ms."]
+            beside[place] = [point(name, curve, int(n))[1] for name in ("EDF", "PyTorch")]
+    bar.clear()
+    everything = {"facts": facts, "curves": curves, "memory": beside,
+                  "import": import_times(options.rounds)}
     OUT.mkdir(parents=True, exist_ok=True)
-    text = "\n".join(lines) + "\n"
-    (OUT / "scaling.md").write_text(text)
-    print("\n".join(lines[-2 - len(BESIDE):]))
+    write_json(everything, OUT / "scaling.json")
+    print(report(everything))
     try:
         plot(curves, OUT / "scaling.png")
     except ImportError:
         print("no plot: matplotlib is not installed")
     print(f"written to {OUT}")
+
+
+def report(everything):
+    """Return the tables, in Markdown, of what scaling.json holds."""
+    beside, times = everything["memory"], everything["import"]
+    lines = ["; ".join(f"{name}: {value}" for name, value in everything["facts"].items()) + "."]
+    for curve, points in everything["curves"].items():
+        lines += ["", f"| {curve} | ms for a step | MB |", "|---|---|---|"]
+        lines += [f"| {n} | {ms:.2f} | {mb:.1f} |" for n, (ms, mb) in points.items()]
+    if beside:
+        lines += ["", "| memory, MB | EDF | PyTorch | ratio |", "|---|---|---|---|"]
+        lines += [f"| {place} | {mine:.1f} | {theirs:.1f} | {mine / theirs:.2f} |"
+                  for place, (mine, theirs) in beside.items()]
+    lines += ["", "Import: " + ", ".join(f"{name} {ms:.1f} ms" for name, ms in times.items())
+              + f"; edf over numpy.random {times['edf'] - times['numpy.random']:.1f} ms.", ""]
+    return "\n".join(lines)
 
 
 if __name__ == "__main__":

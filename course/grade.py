@@ -31,10 +31,11 @@ import nbformat
 from problem_set import ANSWER, BUILD, ROOT, SOURCES, read_source, without_answers
 
 sys.path.insert(0, str(ROOT))
+from edf_tools.progress import progress
 from problem_sets import EXERCISES
 
 ASSIGNMENT = os.environ.get("ASSIGNMENT", "ps1")        # the task sets it, and hands it on
-FILES = ["edf.py", "edf_tools/*.py", "mnist_loader.py", "problem_sets/*.py", "data/*", "LICENSE"]
+FILES = ["edf.py", "edf_tools/*.py", "*_loader.py", "problem_sets/*.py", "data/*", "LICENSE"]
 
 CHECK = re.compile(r'\bcheck\("(\w+)"\)')
 TITLE = re.compile(r"^\*\*(Exercise|Question) (\d+)\.(\d+)", re.MULTILINE)
@@ -118,19 +119,21 @@ def with_hidden_tests(notebook):
     return notebook
 
 
-def with_digits(notebook):
-    """Return a copy that runs on the embedded digits: everywhere, and alike.
+def with_little_data(notebook):
+    """Return a copy that runs on the embedded digits or on a short text: everywhere, and alike.
 
     Raises ValueError if data is loaded, but not in one cell of the setup.
     """
     notebook = nbformat.from_dict(notebook)
-    cells = [cell for cell in notebook.cells
-             if (grade_id(cell) or "").startswith("setup-") and "load()" in cell.source]
-    loads = any("mnist_loader" in cell.source for cell in notebook.cells)
-    if len(cells) != loads:
-        raise ValueError(f"load() stands in {len(cells)} cells of the setup, expected one")
-    for cell in cells:
-        cell.source = cell.source.replace("load()", 'load("digits")')
+    for module, call, little in ((r"(mnist|cifar10)_loader", "load()", 'load("digits")'),
+                                 ("text_loader", "load_text()", "load_text()[:20_000]")):
+        cells = [cell for cell in notebook.cells
+                 if (grade_id(cell) or "").startswith("setup-") and call in cell.source]
+        loads = any(re.search(module, cell.source) for cell in notebook.cells)
+        if len(cells) != loads:
+            raise ValueError(f"{call} stands in {len(cells)} cells of the setup, expected one")
+        for cell in cells:
+            cell.source = cell.source.replace(call, little)
     return notebook
 
 
@@ -240,7 +243,7 @@ def look(entry):
 def prepare(course, source, released):
     """Make the course folder of which each submission gets a copy; return the notebook."""
     notebook = annotate(read_source(source))
-    build_course(course, with_digits(with_hidden_tests(notebook)))
+    build_course(course, with_little_data(with_hidden_tests(notebook)))
     file = released / ASSIGNMENT / f"{ASSIGNMENT}.ipynb"        # what students got, if it is there
     nbformat.write(nbformat.read(file, as_version=4) if file.exists() else notebook,
                    course / "released.ipynb")
@@ -301,8 +304,8 @@ def stop(process, log):
     process.wait()
 
 
-def grade(folder, source, released, out, limit, cell_limit, jobs):
-    """Grade all submissions in a folder."""
+def grade(folder, source, released, out, limit, cell_limit, jobs, scheduler=None):
+    """Grade all submissions in a folder: here, or on the workers of a Dask scheduler."""
     pages = out / "feedback"
     shutil.rmtree(pages, ignore_errors=True)
     pages.mkdir(parents=True)
@@ -310,7 +313,11 @@ def grade(folder, source, released, out, limit, cell_limit, jobs):
         template = Path(temporary).resolve() / "course"
         template.mkdir()
         notebook = prepare(template, source, released)
-        found, rows, lock = submissions(folder), {}, Lock()
+        found, rows, lock, run = submissions(folder), {}, Lock(), grade_one
+        if scheduler:
+            from on_cluster import connect
+            run, jobs = connect(scheduler, template, ASSIGNMENT)
+        bar = progress(words="grading", total=len(found), unit="submissions")
 
         def row(name):
             """Grade a submission, and write the table of those that are known."""
@@ -319,9 +326,9 @@ def grade(folder, source, released, out, limit, cell_limit, jobs):
             result = {"notes": notes, "scores": {}}
             try:
                 if file is not None:
-                    result = grade_one(file, notes, template, page, limit, cell_limit)
+                    result = run(file, notes, template, page, limit, cell_limit)
                 if result.get("again"):         # a kernel that did not start, for instance
-                    result = grade_one(file, notes, template, page, limit, cell_limit)
+                    result = run(file, notes, template, page, limit, cell_limit)
                 if not page.exists():
                     write_plain_page(page, name, **result)
             except Exception as error:          # whatever it is, the others go on
@@ -330,8 +337,9 @@ def grade(folder, source, released, out, limit, cell_limit, jobs):
             with lock:
                 rows[name] = cells
                 write_table(out / "grades.csv", [rows[name] for name in found if name in rows])
-                print(f"{name:24} {cells['total']:>5} of {cells['out of']}  {cells['notes'][:100]}",
-                      flush=True)
+                bar.print(f"{name:24} {cells['total']:>5} of {cells['out of']}  "
+                          f"{cells['notes'][:100]}")
+                bar.update()
 
         write_table(out / "grades.csv", [])
         pool = ThreadPoolExecutor(jobs)
@@ -339,8 +347,8 @@ def grade(folder, source, released, out, limit, cell_limit, jobs):
             list(pool.map(row, found))
         finally:
             pool.shutdown(cancel_futures=True)          # Ctrl-C waits for those under way only
-            print(f"wrote {len(rows)} of {len(found)} rows of {out / 'grades.csv'}, "
-                  f"and pages in {pages}")
+            bar.print(f"wrote {len(rows)} of {len(found)} rows of {out / 'grades.csv'}, "
+                      f"and pages in {pages}")
 
 
 def page_name(name):
@@ -403,6 +411,7 @@ def main():
     task.add_argument("--limit", type=int, default=300, help="seconds for a notebook")
     task.add_argument("--cell-limit", type=int, default=60, help="seconds for a cell")
     task.add_argument("--jobs", type=int, default=2, help="submissions at a time")
+    task.add_argument("--scheduler", help="address of a Dask scheduler, whose workers do it")
     task.add_argument("--out", type=Path, default=BUILD / "grades", help="where to")
     task.add_argument("--released", type=Path, default=BUILD / "release",
                       help="the release, to compare with")

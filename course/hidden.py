@@ -1,4 +1,4 @@
-"""The hidden tests of problem set 1: on the instructor's side only.
+"""The hidden tests of the problem sets: on the instructor's side only.
 
 After every check cell the grader runs verify(name, globals()).  It runs the public
 test once more, with checks that the notebook had no hand in, and then the test
@@ -17,7 +17,8 @@ import numpy as np
 import edf
 from edf_tools import check
 from mnist_loader import load
-from problem_sets import nets
+from problem_sets import nets, sequences
+from text_loader import encode, letters_of, load_text
 
 SEED = 1
 rng = np.random.default_rng(SEED)
@@ -26,7 +27,8 @@ rng = np.random.default_rng(SEED)
 def load_checks():
     """Return problem_sets.checks once more: not the module that the notebook imports."""
     before = {name: sys.modules.pop(name) for name in list(sys.modules)
-              if name.startswith("problem_sets") and name != "problem_sets.nets"}
+              if name.startswith("problem_sets")
+              and name not in ("problem_sets.nets", "problem_sets.sequences")}
     checks = importlib.import_module("problem_sets").checks
     sys.modules.update(before)
     return checks
@@ -38,15 +40,16 @@ def functions(owner):
 
 
 checks = load_checks()
-MODULES = [edf, check, nets]
+MODULES = [edf, check, nets, sequences]
 # What EDF has in place of an answer, where its exercise does not say so.  (The public test of
 # my_error_rate calls EDF's itself; its hidden test takes it away.)
 ANSWERS = {
-    "MyDivide": edf.Div, "MyMatMul": edf.MatMul, "MySelect": edf.Select, "MyRowSum": edf.Sum,
+    "MyDivide": edf.Div, "MyAffine": edf.Affine, "MySelect": edf.Select, "MyRowSum": edf.Sum,
     "my_unbroadcast": edf.unbroadcast, "SuspectReLU": edf.ReLU, "suspect_layer": edf.Affine,
     "SuspectMatMul": edf.MatMul, "SuspectSimilarity": edf.MatMul, "SuspectRepeat": edf.Expand,
     "SuspectNormalize": edf.Normalize, "SuspectCrossEntropy": edf.CrossEntropy,
     "SuspectSoftmax": edf.Softmax, "my_error_rate": None,
+    "MyNesterov": edf.SGD, "MyConv1d": edf.Conv2d,
 }
 CLASSES = [value for module in MODULES for value in functions(module).values()
            if inspect.isclass(value)]
@@ -375,20 +378,6 @@ def hidden_select(mine):
         like(edf.Select, normal(*shape), inputs=(index,))(mine)
 
 
-def hidden_log_softmax(mine):
-    """Besides EDF's: finite at +-1000, and the golden gradient of scores 1, 2, 3."""
-    for shape in (4, 5), (1, 3), (3, 1):
-        edf.clear()
-        like(edf.LogSoftmax, normal(*shape))(mine)
-    edf.clear()
-    like(edf.LogSoftmax, np.array([[-1000.0, 1000.0], [-1000.0, -999.0]]))(mine)
-    edf.clear()
-    node = mine(edf.Param([[1.0, 2.0, 3.0]]))
-    edf.forward()
-    got = node.dx(np.array([[1.0, 0.0, -2.0]]), node.x.value)
-    require(np.allclose(got, [[1.0900306, 0.2447285, -1.3347590]], atol=1e-6), got)
-
-
 # Sections 7 and 8.
 
 def random_network(B, D=4, H=5, K=3):
@@ -606,6 +595,105 @@ def hidden_adam(mine):
     steps_from_scratch(mine)
 
 
+# Problem set 2: starting values, optimisers, regularisation.
+
+def hidden_sd(mine):
+    for fan_in, slope in zip(rng.integers(1, 5000, 20), rng.uniform(-1, 2, 20)):
+        got = mine(int(fan_in), float(slope))
+        require(np.isclose(got ** 2 * fan_in * (1 + slope ** 2), 2), f"{fan_in}, {slope}: {got}")
+    require(np.isclose(mine(8), 0.5), "the default is a ReLU")
+
+
+def hidden_nesterov(mine):
+    same_steps(lambda lr, momentum: edf.SGD(lr, momentum, nesterov=True), momentum=0.7)(mine)
+    steps_from_scratch(mine)
+
+
+def hidden_adamw(mine):
+    same_steps(edf.AdamW)(mine)
+    same_steps(edf.AdamW, betas=(0.5, 0.7), eps=0.3, weight_decay=0.4)(mine)
+    steps_from_scratch(mine)
+
+
+def hidden_rate(mine):
+    for steps, warm in (10, 0), (37, 5), (400, 100):
+        lr = rng.uniform(0.1, 2)
+        for step in range(steps + 1):
+            got, want = mine(step, steps, lr, warm), nets.rate(step, steps, lr, warm)
+            require(abs(got - want) < 1e-9, f"step {step} of {steps}, warm {warm}: {got}, {want}")
+
+
+def hidden_stopping(mine):
+    for count, patience in (1, 1), (30, 1), (30, 3), (30, 8), (30, 50):
+        for _ in range(20):
+            errors = (rng.integers(1, 40, count) / 40 + np.linspace(0.5, 0, count)).tolist()
+            got = tuple(map(int, mine(list(errors), patience)))
+            want = nets.stopping(errors, patience)
+            require(got == want, f"{errors}, patience {patience}: {got}, expected {want}")
+
+
+def hidden_dropout(mine):
+    for p in 0.0, 0.35, 0.8:
+        edf.clear()
+        x = 2 + rng.random((60, 50))
+        node = mine(edf.Param(x), p=p)
+        edf.forward()
+        edf.backward(node)
+        m, kept = node.value / x, 1 / (1 - p)
+        require(np.isclose(np.where(m == 0, kept, m), kept).all(), f"p = {p}: scale")
+        require(abs((m == 0).mean() - p) < 0.05, f"p = {p}: share of zeros")
+        require(np.allclose(edf.params[0].grad * x.size, m), f"p = {p}: gradient")
+    with edf.evaluating():
+        edf.forward()
+        edf.backward(node)
+    require(np.allclose(node.value, x) and np.allclose(edf.params[0].grad * x.size, 1),
+            "in evaluation")
+
+
+def hidden_penalty(mine):
+    for shapes in ((3, 4), (4,)), ((1, 2), (2, 5), (5, 3)):
+        edf.clear()
+        weights = [edf.Param(normal(*shape)) for shape in shapes]
+        loss = edf.Param(normal(6)) * edf.Param(normal(6))
+        node = mine(loss, weights, 0.7)
+        edf.forward()
+        extra = 0.35 * sum((w.value ** 2).sum() for w in weights)
+        require(np.allclose(node.value, loss.value + extra), "value")
+        edf.backward(node)
+        for w in weights:
+            require(np.allclose(w.grad, 0.7 * w.value), "gradient")
+
+
+def hidden_moved(mine):
+    """Every result is one of the forms, and the forms are equally frequent: 450 of 18."""
+    images = np.abs(normal(450, 3, 5, 6)) + 0.1
+    forms = [(down, right, mirror) for down in (-1, 0, 1) for right in (-1, 0, 1)
+             for mirror in (False, True)]
+    got, counts = mine(images.copy(), 1), dict.fromkeys(forms, 0)
+    for image, result in zip(images, got, strict=True):
+        found = [form for form in forms if np.array_equal(placed(image, *form), result)]
+        require(len(found) == 1, "an image is none of its moved and mirrored forms")
+        counts[found[0]] += 1
+    require(min(counts.values()) >= 5 and max(counts.values()) <= 60, f"{counts}")
+    require(mine(images[:3], 2).shape == (3, 3, 5, 6), "shape")
+
+
+def placed(image, down, right, mirror):
+    """Return an image (C, H, W), mirrored or not, and then moved, with zeros beside it."""
+    image = image[:, :, ::-1] if mirror else image
+    height, width = image.shape[1:]
+    empty = np.zeros_like(image)
+    rows, columns = np.arange(height) - down, np.arange(width) - right
+    inside = np.ix_(np.arange(len(image)), (rows >= 0) & (rows < height),
+                    (columns >= 0) & (columns < width))
+    rows, columns = rows[(rows >= 0) & (rows < height)], columns[(columns >= 0) & (columns < width)]
+    empty[inside] = image[:, rows][:, :, columns]
+    return empty
+
+
+# Problem set 2: normalization, convolution, networks.
+
+
 def hidden_batchnorm(mine):
     for rows in 2, 3, 8:
         like(edf.BatchNorm, normal(rows, 5), normal(5), normal(5))(mine)
@@ -623,6 +711,76 @@ def hidden_conv(mine):
     like(edf.Conv2d, normal(1, 1, 5, 5), normal(1, 1, 3, 3), normal(1))(mine)
     like(edf.Conv2d, normal(2, 3, 6, 5), normal(4, 3, 3, 3), normal(4), stride=2, padding=1)(mine)
     like(edf.Conv2d, normal(3, 2, 5, 7), normal(5, 2, 2, 3), normal(5))(mine)
+
+
+def hidden_conv1d(mine):
+    for (rows, n), k in ((2, 7), 3), ((1, 4), 4), ((5, 6), 1), ((3, 9), 2):
+        edf.clear()
+        x, w, twin, kernel = (edf.Param(array) for array in 2 * (normal(rows, n), normal(k)))
+        y = mine(x, w)
+        image = edf.Reshape(twin, (rows, 1, 1, n))
+        want = edf.Conv2d(image, edf.Reshape(kernel, (1, 1, 1, k)), edf.Input([0.0]))
+        dy = normal(rows, n - k + 1)
+        edf.forward()
+        require(np.allclose(y.value, want.value[:, 0, 0]), "value")
+        loss = edf.Sum(y * edf.Input(dy)) + edf.Sum(want * edf.Input(dy[:, None, None]))
+        edf.forward()
+        edf.backward(loss)
+        require(np.allclose(x.grad, twin.grad) and np.allclose(w.grad, kernel.grad), "gradient")
+
+
+def hidden_residual(mine):
+    def layer(h, n_in, n_out, k):
+        numbers = np.random.default_rng(100 * n_in + 10 * n_out + k)
+        w = edf.Param(numbers.normal(size=(n_out, n_in, k, k)))
+        return edf.Conv2d(h, w, edf.Param(numbers.normal(size=n_out)), padding=k // 2)
+
+    for n_in, n_out in (2, 2), (2, 3), (3, 1):
+        results = []
+        start = normal(2, n_in, 4, 5)
+        for build in mine, nets.residual:
+            edf.clear()
+            x = edf.Param(start)
+            node = build(x, n_in, n_out, layer)
+            edf.forward()
+            edf.backward(node)
+            results += [node.value, x.grad]
+        require(np.allclose(results[0], results[2]), f"value, {n_in} to {n_out} channels")
+        require(np.allclose(results[1], results[3]), f"gradient, {n_in} to {n_out} channels")
+
+
+# Problem set 2: diagnoses, and the best network.
+
+def hidden_diagnosis(mine):
+    require(mine() == {name: cause for name, cause in nets.PATIENTS.items() if cause})
+
+
+def hidden_suspect_data(mine):
+    for count in 7, 50:
+        images = np.arange(count, dtype=float)[:, None, None, None] ** 2 + np.zeros((1, 2, 3))
+        labels, others = rng.integers(0, 10, count), normal(4, 1, 2, 3)
+        got, classes, test = mine(images.copy(), labels.copy(), others.copy())
+        order = np.argsort(np.argsort(got[:, 0, 0, 0]))
+        require(np.array_equal(labels[order], classes), "labels of other images")
+        require(np.allclose(got, (images[order] - images.mean()) / images.std()), "images")
+        require(np.allclose(test, (others - images.mean()) / images.std()), "test images")
+
+
+def hidden_suspect_training(mine):
+    digits = load("digits")
+    half = len(digits.train_labels) // 4
+    part = digits._replace(train_images=digits.train_images[half:],
+                           train_labels=digits.train_labels[half:])
+    checks.EXERCISES["suspect_training"].test(mine, part)
+
+
+def hidden_best_convnet(mine):
+    digits = load("digits")
+    images, others = (part[:, None] * np.float32(3) - np.float32(0.5)
+                      for part in (digits.train_images[400:], digits.test_images))
+    net = mine(images, digits.train_labels[400:], 3)
+    error = (nets.answers(net, others) != digits.test_labels).mean()
+    require(error <= 0.2, f"after three epochs on 997 other digits, {error:.1%} are wrong")
 
 
 # Section 14.
@@ -652,6 +810,198 @@ def hidden_best_net(mine):
     require(error <= 0.2, f"after training on {half} other digits, {error:.1%} are wrong")
 
 
+# Problem set 3.
+
+def causal(length):
+    """Return the mask of -inf above the diagonal."""
+    return np.where(np.tri(length) == 1, 0, -np.inf)
+
+
+def hidden_bigrams(mine):
+    for count, length in (7, 200), (3, 2):
+        numbers = rng.integers(count, size=length)
+        table = np.ones((count, count))
+        for i, j in zip(numbers, numbers[1:]):
+            table[i, j] += 1
+        require(np.allclose(mine(numbers, count), table / table.sum(axis=1, keepdims=True)))
+
+
+def joined(build):
+    """Return a function that puts all that `build` returns beside each other."""
+    def together(*inputs, **options):
+        return edf.Concat(*build(*inputs, **options), axis=1)
+    return together
+
+
+def hidden_rnn(mine):
+    for steps in 1, 4:
+        like(joined(sequences.rnn), normal(3, 4, 2), normal(1, 5), normal(2, 5), normal(5, 5),
+             normal(5), steps=steps)(joined(mine))
+
+
+def hidden_lstm(mine):
+    for B, D, H in (3, 2, 5), (1, 1, 1):
+        like(joined(sequences.lstm), normal(B, D), normal(B, H), normal(B, H), normal(D, 4 * H),
+             normal(H, 4 * H), normal(4 * H))(joined(mine))
+
+
+def hidden_gru(mine):
+    for B, D, H in (3, 2, 5), (1, 1, 1):
+        like(sequences.gru, normal(B, D), normal(B, H), normal(D, 3 * H), normal(H, 3 * H),
+             normal(3 * H))(mine)
+
+
+def hidden_attention(mine):
+    for B, T, D in (2, 4, 3), (1, 5, 2):
+        like(sequences.attention, normal(B, T, D), normal(B, T, D), normal(B, T, D),
+             inputs=[causal(T)], width=D)(mine)
+        like(sequences.attention, normal(B, T, D), normal(B, T, D), normal(B, T, D),
+             inputs=[np.zeros((T, T))], width=D)(mine)
+
+
+def hidden_mask(mine):
+    for length in 1, 2, 9:
+        require(np.array_equal(np.asarray(mine(length), float), causal(length)))
+
+
+def hidden_sees_later(mine):
+    weights = rng.normal(size=(7, 7))
+    for _ in range(10):
+        i, j = sorted(rng.choice(7, 2, replace=False))
+        for row, column in (i, j), (j, i):
+            mix = np.tril(weights)
+            mix[row, column] = 1e-4 + weights[row, column] ** 2
+            got = mine(lambda x, mix=mix: np.tanh(mix @ x), rng.normal(size=(7, 2)))
+            require(bool(got) == (column > row), f"row {row} of {column}: {got}")
+
+
+def hidden_heads(mine):
+    def with_mask(build, T):
+        return lambda *inputs, count: build(*inputs, count, edf.Input(causal(T)))
+
+    for B, T, D, count in (2, 3, 6, 3), (1, 4, 4, 1), (3, 2, 4, 4):
+        like(with_mask(sequences.heads, T), normal(B, T, D), *(normal(D, D) for _ in range(4)),
+             count=count)(with_mask(mine, T))
+
+
+def hidden_block(mine):
+    def run(build):
+        def block(x, w, w1, b1, w2, b2):
+            norms = [lambda x: edf.Tanh(x), lambda x: edf.Sigmoid(x)]
+            return build(x, lambda x: edf.MatMul(x, w), norms, w1, b1, w2, b2)
+        return block
+
+    for D in 3, 1:
+        like(run(sequences.block), normal(2, 4, D), normal(D, D), normal(D, 4 * D), normal(4 * D),
+             normal(4 * D, D), normal(D))(run(mine))
+
+
+def hidden_gpt(mine):
+    """The same number of parameters, causal, with positions, and it learns to copy."""
+    sizes = {"letters": 7, "width": 12, "count": 3, "layers": 2, "length": 8}
+    sequences.gpt(**sizes)
+    want = sorted(param.value.shape for param in edf.params)
+    net = mine(**sizes)
+    require(sorted(param.value.shape for param in edf.params) == want, "shapes of the parameters")
+    numbers = rng.integers(7, size=(3, 8))
+
+    def scores(numbers):
+        net.x.value, net.labels.value = numbers, np.zeros(numbers.size, int)
+        edf.forward()
+        return net.scores.value.reshape(*numbers.shape, 7).copy()
+
+    before = scores(numbers)
+    later = np.where(np.arange(8) > 4, (numbers + 1) % 7, numbers)
+    require(np.allclose(scores(later)[:, :5], before[:, :5]), "it looks ahead")
+    require(not np.allclose(scores(later)[:, 5:], before[:, 5:]), "it looks at nothing")
+    same = np.full((1, 8), 3)
+    require(np.ptp(scores(same)[0], axis=0).max() > 1e-9, "places make no difference")
+    adam = edf.Adam(lr=0.02)
+    for _ in range(60):
+        net.x.value, net.labels.value = numbers, np.roll(numbers, 1, axis=1).reshape(-1)
+        edf.forward()
+        edf.backward(net.loss)
+        adam.step()
+    require(net.loss.value.reshape(3, 8)[:, 1:].mean() < 0.5, "it does not learn the letter before")
+
+
+def hidden_chances(mine):
+    for temperature, top_k in (1.0, None), (0.3, 4), (3.0, 1), (1.5, 9):
+        scores = rng.normal(size=9) * 50
+        kept = scores if top_k is None else np.where(
+            np.argsort(np.argsort(-scores)) < top_k, scores, -np.inf)
+        p = np.exp(kept / temperature - (kept / temperature).max())
+        require(np.allclose(mine(scores, temperature, top_k), p / p.sum(), atol=1e-9))
+
+
+def hidden_local_mask(mine):
+    for length, reach in (6, 2), (3, 1), (7, 7):
+        for i, row in enumerate(np.asarray(mine(length, reach), float)):
+            right = [0 if i - reach < j <= i else -np.inf for j in range(length)]
+            require(np.array_equal(row, right))
+
+
+def unmasked(q, k, v, width):
+    """Build attention without a mask."""
+    return sequences.attention(q, k, v, edf.Input(np.zeros((q.value.shape[1],) * 2)), width)
+
+
+def hidden_pairs(mine):
+    for n in 1, 3, 8:
+        name = rng.integers(1, 27, n)
+        inputs, targets = mine(name)
+        require(np.array_equal(inputs, [0, *name]) and np.array_equal(targets, [*name, 0]))
+
+
+def hidden_rows(mine):
+    x = rng.integers(6, size=(3, 5))
+
+    def build(table, places):
+        return mine(edf.Input(x), table, places)
+
+    def right(table, places):
+        return edf.Add(edf.Embedding(table, edf.Input(x)), places)
+
+    like(right, normal(6, 2), normal(5, 2))(build)
+
+
+def hidden_losses(mine):
+    edf.seed(int(rng.integers(100)))
+    params = sequences.recurrent_params(6, 3, 4, 3, 1)
+    net = sequences.recurrent(sequences.gru, params, 1, 4)
+    numbers = rng.integers(6, size=(4, 3, 5))
+    batches = [(rows[:, :-1], rows[:, 1:].reshape(-1)) for rows in numbers]
+    want = []
+    for net.x.value, net.labels.value in batches:
+        edf.forward()
+        want.append(net.loss.value.mean())
+    require(np.allclose(mine(net, batches), want) and np.allclose(
+        mine(net, batches[::-1]), want[::-1]))
+
+
+def hidden_scores(mine):
+    net = sequences.gpt(6, 8, 2, 1, 5, norm=lambda width: edf.Dropout)
+    x = rng.integers(6, size=5)
+    with edf.evaluating():
+        net.x.value, net.labels.value = x[None], np.zeros(5, int)
+        edf.forward()
+    want = net.scores.value[-1].copy()
+    net.x.value = (x[None] + 1) % 6
+    edf.forward()
+    require(np.allclose(mine(net, x), want) and edf.training)
+
+
+def hidden_best_model(mine):
+    text = load_text()[100_000:160_000]
+    letters = letters_of(text)
+    numbers = encode(text, letters)
+    edf.dtype = np.float32
+    net, length = mine(numbers[:50_000], len(letters), 5)
+    require(sum(param.value.size for param in edf.params) <= 100_000, "too many parameters")
+    loss = sequences.validation_loss(net, numbers[50_000:], length) / np.log(2)
+    require(loss <= 4.2, f"after five seconds on another text it has {loss:.2f} bits a letter")
+
+
 HIDDEN = {
     "my_prediction": hidden_prediction,
     "my_graph": hidden_graph,
@@ -663,13 +1013,11 @@ HIDDEN = {
     "my_check": hidden_check,
     "MyTanh": each(like(edf.Tanh, normal(3, 4)), like(edf.Tanh, normal(1, 2, 3))),
     "MyReLU": hidden_relu,
-    "MyLeakyReLU": each(like(edf.LeakyReLU, normal(3, 4), slope=0.2),
-                        like(edf.LeakyReLU, normal(1, 5))),             # the default slope
     "MyDivide": each(like(edf.Div, normal(3, 4), positive(3, 4)),
                      like(edf.Div, normal(2, 1, 3), -positive(2, 1, 3))),
-    "MyMatMul": each(like(edf.MatMul, normal(4, 2), normal(2, 5)),
-                     like(edf.MatMul, normal(1, 3), normal(3, 3)),
-                     like(edf.MatMul, normal(3, 3), normal(3, 3))),
+    "MyAffine": each(like(edf.Affine, normal(4, 2), normal(2, 5), normal(5)),
+                     like(edf.Affine, normal(1, 3), normal(3, 3), normal(3)),
+                     like(edf.Affine, normal(3, 3), normal(3, 3), normal(3))),
     "my_unbroadcast": hidden_unbroadcast,
     "MyNormalize": each(like(edf.Normalize, positive(4, 3)), like(edf.Normalize, positive(1, 6)),
                         like(edf.Normalize, -positive(3, 3))),
@@ -678,7 +1026,6 @@ HIDDEN = {
                      like(row_sum, normal(1, 5))),
     "MySoftmax": each(like(edf.Softmax, normal(4, 5)), like(edf.Softmax, normal(3, 3)),
                       like(edf.Softmax, 5 * normal(1, 4))),
-    "MyLogSoftmax": hidden_log_softmax,
     "MySoftmaxCrossEntropy": each(
         like(edf.SoftmaxCrossEntropy, normal(4, 3), inputs=([2, 0, 1, 1],)),
         like(edf.SoftmaxCrossEntropy, 3 * normal(3, 3), inputs=([1, 1, 0],)),
@@ -690,16 +1037,57 @@ HIDDEN = {
     "my_training": hidden_training,
     "MySGD": hidden_sgd,
     "my_error_rate": hidden_error_rate,
+    "my_sd": hidden_sd,
     "my_sweep": hidden_sweep,
     "my_choice": hidden_choice,
     "my_spread": hidden_spread,
     "MyMomentum": hidden_momentum,
+    "MyNesterov": hidden_nesterov,
     "MyRMSProp": hidden_rmsprop,
     "MyAdam": hidden_adam,
+    "MyAdamW": hidden_adamw,
+    "my_rate": hidden_rate,
+    "my_stopping": hidden_stopping,
+    "MyDropout": hidden_dropout,
+    "my_penalty": hidden_penalty,
+    "my_moved": hidden_moved,
     "my_composed_batchnorm": hidden_batchnorm,
     "MyBatchNorm": hidden_batchnorm,
+    "MyConv1d": hidden_conv1d,
     "MyMaxPool2d": hidden_max_pool,
     "MyConv2d": hidden_conv,
+    "my_residual": hidden_residual,
+    "my_diagnosis": hidden_diagnosis,
+    "suspect_data": hidden_suspect_data,
+    "suspect_training": hidden_suspect_training,
+    "my_best_convnet": hidden_best_convnet,
+    "my_bigrams": hidden_bigrams,
+    "MyEmbedding": each(like(edf.Embedding, normal(6, 4), inputs=([[5, 0, 0], [2, 5, 5]],)),
+                        like(edf.Embedding, normal(3, 1), inputs=([2, 2, 2, 2],))),
+    "my_rnn": hidden_rnn,
+    "my_lstm": hidden_lstm,
+    "my_gru": hidden_gru,
+    "my_attention": hidden_attention,
+    "MyAttention": each(
+        like(sequences.Attention, normal(2, 4, 3), normal(2, 4, 3), normal(2, 4, 5),
+             inputs=[causal(4)]),
+        like(sequences.Attention, *(normal(2, 3, 5, 2) for _ in range(3)),
+             inputs=[np.zeros((5, 5))])),
+    "my_mask": hidden_mask,
+    "my_sees_later": hidden_sees_later,
+    "my_heads": hidden_heads,
+    "my_block": hidden_block,
+    "my_gpt": hidden_gpt,
+    "my_chances": hidden_chances,
+    "suspect_mask": hidden_local_mask,
+    "suspect_attention": each(
+        like(unmasked, *(normal(2, 4, 3) for _ in range(3)), width=3),
+        like(unmasked, *(normal(1, 5, 2) for _ in range(3)), width=2)),
+    "suspect_pairs": hidden_pairs,
+    "suspect_rows": hidden_rows,
+    "suspect_losses": hidden_losses,
+    "suspect_scores": hidden_scores,
+    "my_best_model": hidden_best_model,
     "SuspectReLU": each(like(edf.ReLU, normal(4, 3)), like(edf.ReLU, normal(1, 5)),
                            like(edf.ReLU, normal(2, 3, 4))),
     "suspect_layer": each(like(edf.Affine, normal(5, 3), normal(3, 2), normal(2)),

@@ -154,15 +154,16 @@ def product():
     d.matrix(180, 50, 3, 2)
     d.text(255, 85, "=", 20)
     d.matrix(290, 40, 4, 2, marked=[(1, 0), (1, 1)])
-    for x, words in (90, "a (N, M)"), (200, "b (M, H)"), (310, "y (N, H)"):
+    for x, words in (90, "x (B, D)"), (200, "w (D, H)"), (310, "x @ w (B, H)"):
         d.text(x, 145, words)
-    d.text(90, 25, "row i of a", 13, RED)
-    d.text(310, 25, "row i of y", 13, RED)
-    d.text(390, 65, "Each gradient has the shape", 14, "black", "left")
-    d.text(390, 87, "of what it belongs to:", 14, "black", "left")
-    d.text(390, 113, "da (N, M), from dy (N, H) and b", 14, BLUE, "left")
-    d.text(390, 137, "db (M, H), from dy (N, H) and a", 14, BLUE, "left")
-    d.text(200, 172, "all of row i of y depends on row i of a, and nothing else does", 13, GREY)
+    d.text(90, 25, "row i of x", 13, RED)
+    d.text(310, 25, "row i of x @ w", 13, RED)
+    d.text(390, 55, "Each gradient has the shape", 14, "black", "left")
+    d.text(390, 77, "of what it belongs to:", 14, "black", "left")
+    d.text(390, 103, "dx (B, D), from dy (B, H) and w", 14, BLUE, "left")
+    d.text(390, 127, "dw (D, H), from dy (B, H) and x", 14, BLUE, "left")
+    d.text(390, 151, "db (H,), from dy (B, H)", 14, BLUE, "left")
+    d.text(200, 178, "row i of x matters to row i of x @ w alone", 13, GREY)
     return d.png()
 
 
@@ -279,6 +280,128 @@ def window():
     return d.png()
 
 
+def signal():
+    d = Drawing(640, 230)
+    values, kernel = (1, 3, 0, 2, 5, 1, 4, 2), (2, 1, 3)
+    sums = [sum(w * x for w, x in zip(kernel, values[u:])) for u in range(6)]
+    d.matrix(120, 30, 1, 8, 44, marked=[(0, column) for column in (2, 3, 4)])
+    d.matrix(208, 100, 1, 3, 44, fill="#cfe2f3")
+    d.matrix(120, 170, 1, 6, 44, marked=[(0, 2)])
+    for left, top, numbers in (120, 30, values), (208, 100, kernel), (120, 170, sums):
+        for i, number in enumerate(numbers):
+            d.text(left + 22 + 44 * i, top + 28, number, 16)
+    for x, y, words in (105, 58, "x"), (193, 128, "w"), (105, 198, "y"):
+        d.text(x, y, words, 15, align="right")
+    for i in range(3):
+        d.line((230 + 44 * i, 74), (230 + 44 * i, 100), dashed=True)
+    d.arrow((274, 144), (235, 169), RED)
+    d.text(490, 58, "$x_0$ to $x_7$", 14, GREY, "left")
+    d.text(360, 128, "slides along", 13, BLUE, "left")
+    d.text(400, 198, "$y_2 = 2 \\cdot 0 + 1 \\cdot 2 + 3 \\cdot 5$", 14, RED, "left")
+    return d.png()
+
+
+def shifted():
+    d = Drawing(640, 150)
+    for i, letter in enumerate("to be or"):
+        for row, y in ((i, 30), (i - 1, 90)):
+            if 0 <= row < 7:
+                d.box(130 + row * 62, y, 54, 34, letter.replace(" ", "\N{OPEN BOX}"),
+                      PALE if y == 30 else "#f4c2c2", 16)
+    for i in range(7):
+        d.arrow((157 + i * 62, 66), (157 + i * 62, 89))
+    d.text(70, 53, "inputs", 14, BLUE)
+    d.text(70, 113, "targets", 14, RED)
+    d.text(345, 143, "from all letters so far, predict the next: seven examples at once", 13, GREY)
+    return d.png()
+
+
+def unrolled():
+    d = Drawing(640, 200)
+    for i in range(4):
+        x = 90 + i * 140
+        d.box(x, 80, 80, 36, f"$h_{i}$" if i else "$h_0 = 0$")
+        if i:
+            d.box(x, 145, 80, 36, f"$x_{i}$", "#cfe2f3")
+            d.arrow((x + 40, 145), (x + 40, 118))
+            d.text(x + 54, 137, "W", 13, BLUE)
+            d.arrow((x - 60, 98), (x - 2, 98))
+            d.text(x - 30, 91, "U", 13, RED)
+            d.box(x, 15, 80, 36, "scores", "#fde9c8")
+            d.arrow((x + 40, 80), (x + 40, 53))
+    d.text(320, 197, "the same W, U and b at every step", 13, GREY)
+    return d.png()
+
+
+def attend():
+    d = Drawing(640, 230)
+    for i, (letter, weight) in enumerate(zip("that", (0.1, 0.6, 0.05, 0.25))):
+        x = 40 + i * 110
+        d.box(x, 185, 70, 34, letter, "#cfe2f3", 16)
+        d.box(x, 125, 70, 34, f"$k_{i + 1}, v_{i + 1}$")
+        d.arrow((x + 35, 185), (x + 35, 161))
+        d.line((x + 35, 125), (205, 54), color=RED, width=12 * weight)
+        d.text(x + 58, 117, f"{weight:g}", 13, RED)
+    d.box(130, 18, 150, 36, "$y_4 = \\sum_j\\, p_{4j}\\, v_j$")
+    d.box(470, 185, 70, 34, "$q_4$", "#fde9c8")
+    d.arrow((440, 202), (468, 202))
+    d.text(470, 80, "weights: how well $q_4$", 13, RED, "left")
+    d.text(470, 98, "fits each key", 13, RED, "left")
+    return d.png()
+
+
+def causal():
+    d = Drawing(640, 190)
+    letters = "to be"
+    d.matrix(200, 30, 5, 5, 28, marked=[(i, j) for i in range(5) for j in range(5) if j > i])
+    for i, letter in enumerate(letters.replace(" ", "\N{OPEN BOX}")):
+        d.text(186, 50 + i * 28, letter, 15)
+        d.text(214 + i * 28, 22, letter, 15)
+    d.text(120, 105, "letter i", 13, GREY)
+    d.text(390, 75, "may be looked at", 14, BLUE, "left")
+    d.text(390, 110, "comes later: weight 0", 14, RED, "left")
+    d.text(270, 187, "letter j", 13, GREY)
+    return d.png()
+
+
+def heads():
+    d = Drawing(640, 210)
+    for part, fill in enumerate(("#cfe2f3", "#fde9c8")):
+        d.matrix(40 + part * 40, 55, 4, 2, fill=fill)
+        d.arrow((125, 95), (174, 55 + part * 100))
+        d.matrix(180, 15 + part * 100, 4, 2, fill=fill)
+        d.arrow((225, 55 + part * 100), (258, 55 + part * 100))
+        d.box(260, 37 + part * 100, 100, 36, "attention")
+        d.arrow((360, 55 + part * 100), (393, 55 + part * 100))
+        d.matrix(398, 15 + part * 100, 4, 2, fill=fill)
+        d.arrow((442, 55 + part * 100), (483, 95))
+        d.matrix(488 + part * 40, 55, 4, 2, fill=fill)
+    d.text(80, 155, "q, k, v (T, D)")
+    d.text(528, 155, "(T, D)")
+    d.arrow((572, 95), (598, 95))
+    d.text(618, 100, "@ wo", 13)
+    return d.png()
+
+
+def block():
+    d = Drawing(640, 160)
+    d.line((20, 110), (615, 110), width=3)
+    d.arrow((600, 110), (632, 110))
+    for x, words in ((60, "attention"), (340, "perceptron")):
+        d.line((x, 110), (x, 55))
+        d.arrow((x, 55), (x + 18, 55))
+        d.box(x + 20, 37, 70, 36, "norm")
+        d.arrow((x + 90, 55), (x + 106, 55))
+        d.box(x + 108, 37, 100, 36, words)
+        d.line((x + 208, 55), (x + 232, 55))
+        d.arrow((x + 232, 55), (x + 232, 98))
+        d.circle(x + 232, 110, 11)
+        d.axes.text(x + 232, 110, "+", fontsize=12, ha="center", va="center", zorder=4)
+    d.text(320, 145, "the gradient goes straight back along the thick line", 13, RED)
+    d.text(30, 130, "x", 14, BLUE)
+    return d.png()
+
+
 PICTURES = {picture.__name__: picture for picture in (
     network, loops, paths, secant, upstream, product, broadcast, surprise, training, split,
-    diamond, columns, window)}
+    diamond, columns, window, signal, shifted, unrolled, attend, causal, heads, block)}

@@ -2,7 +2,7 @@
 
     python course/problem_set.py TASK [NAME ...]
 
-NAME is ps1, ps2 or theory; without one, all three are meant.  TASK is one of
+NAME is ps1, ps2, ps3 or theory; without one, all are meant.  TASK is one of
     run         run NAME.ipynb, write build/NAME.html, and print its last figures
     notebook    open your copy of NAME.ipynb (ps1 without a NAME) in JupyterLab: work/NAME.ipynb
     student     build NAME.ipynb from course/NAME.py, without the answers, and run it
@@ -27,15 +27,20 @@ import sys
 from pathlib import Path
 
 import nbformat
+from jinja2 import pass_context
 from nbclient import NotebookClient
 from nbconvert import HTMLExporter
+from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
 from pictures import PICTURES
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+from edf_tools.progress import progress
 
 # nbconvert misses alternative texts of plots; the prose above each says what to see in it.
 logging.getLogger("traitlets").setLevel("ERROR")
 
 ROOT = Path(__file__).resolve().parents[1]
-NAMES = "ps1", "ps2", "theory"
+NAMES = "ps1", "ps2", "ps3", "theory"
 SOURCES = {name: ROOT / "course" / f"{name}.py" for name in NAMES}
 STUDENT = {name: ROOT / f"{name}.ipynb" for name in NAMES}
 WORK = ROOT / "work"                # a student's own copies
@@ -192,19 +197,55 @@ def execute(notebook, name):
     Raises nbclient.exceptions.CellExecutionError at the first error.
     """
     notebook = nbformat.from_dict(notebook)
-    print(f"running {name}: a minute or two", flush=True)
-    NotebookClient(notebook, timeout=600, kernel_name="python3", coalesce_streams=True,
-                   extra_arguments=["--IPKernelApp.log_level=ERROR"],
-                   resources={"metadata": {"path": str(ROOT)}}).execute()
+    print(f"running {name}: some minutes", flush=True)
+    with progress(words=name, total=len(notebook.cells), unit="cells") as bar:
+        def begin(cell, cell_index):
+            heading = HEADING.match(cell.source)
+            bar.note = f"section {heading[1]}" if heading else bar.note
+            bar.update(cell_index - bar.done)
+
+        NotebookClient(notebook, timeout=600, kernel_name="python3", coalesce_streams=True,
+                       extra_arguments=["--IPKernelApp.log_level=ERROR"], on_cell_start=begin,
+                       resources={"metadata": {"path": str(ROOT)}}).execute()
     for cell in notebook.cells:
         cell.metadata.pop("execution", None)        # the times: new in every run
     return notebook
 
 
+class Formulas(IPythonRenderer):
+    """Markdown whose formulas become MathML, which browsers show without a script."""
+
+    def inline_math(self, latex, display="inline"):
+        from latex2mathml.converter import convert  # here, because only a page needs it
+
+        # latex2mathml knows \Bigl before a character, but not before \lfloor
+        return convert(re.sub(r"\\[Bb]ig+([lr])(?=\\)", lambda side: {
+            "l": r"\left", "r": r"\right"}[side[1]], latex), display=display)
+
+    def block_math(self, latex):
+        return self.inline_math(latex, "block")
+
+
+class Page(HTMLExporter):
+    """A page that is whole without a network."""
+
+    raw_template = """{% extends "index.html.j2" %}
+        {% block html_head_js %}{% endblock %}
+        {% block html_head_js_mathjax %}{% endblock %}
+        {% block html_head_js_mermaidjs %}{% endblock %}"""
+
+    @pass_context
+    def markdown2html(self, context, source):
+        # in one line: a minus sign that begins a line would begin a list
+        source = re.sub(r"\$[^$]+\$", lambda formula: formula[0].replace("\n", " "), source)
+        renderer = Formulas(escape=False, attachments=context["cell"].get("attachments"))
+        return MarkdownWithMath(renderer).render(source)
+
+
 def write(notebook, name):
     """Write build/<name>.html."""
     BUILD.mkdir(exist_ok=True)
-    html, _ = HTMLExporter().from_notebook_node(notebook, {"metadata": {"name": name}})
+    html, _ = Page().from_notebook_node(notebook, {"metadata": {"name": name}})
     (BUILD / f"{name}.html").write_text(html, encoding="utf-8")
     print(f"wrote build/{name}.html")
 
@@ -219,10 +260,11 @@ def picture(notebook, title):
 
 
 def figures(notebook):
-    """Return what the notebook printed of its data and of its final test errors."""
+    """Return what the notebook printed of its data and its final figures."""
     text = "".join(output.get("text", "") for cell in notebook.cells
                    if cell.cell_type == "code" for output in cell.outputs)
-    return "\n".join(re.findall(r"^(?:data: |final test error).*", text, re.MULTILINE))
+    lines = r"^(?:data: |final test error|GPT, |LSTM, |best model, ).*"
+    return "\n".join(re.findall(lines, text, re.MULTILINE))
 
 
 def run(name):

@@ -10,6 +10,7 @@ import numpy as np
 
 import edf
 from edf import ancestors, facts, label, require_member
+from edf_tools.progress import progress
 
 
 def traceless(tool):
@@ -88,8 +89,9 @@ def check_gradients(loss, *nodes, entries=1000, tolerance=1e-6):
 
     def compare(name, place, node, got, *function):
         """Hold got, the gradient of a node, against central differences."""
-        picks = draw.permutation(got.size)[:entries]
+        picks = draw.permutation(np.flatnonzero(node.value != -np.inf))[:entries]
         got = got.ravel()[picks]
+        bar.note = name
         want, jump, size = central_differences(node, picks, *function)
         scale = max(abs(got).max(), abs(want).max(), 0.1 * size, 1e-3)
         at_kink = abs(jump) > 1e-3 * scale          # any slope between is right
@@ -119,7 +121,9 @@ def check_gradients(loss, *nodes, entries=1000, tolerance=1e-6):
             node._value = read_only(node.value)
         require_function(component, run().copy(), run())
         component._value = read_only(component.value)
-        dy = component.grad = read_only(draw.normal(size=component.value.shape))
+        dy = draw.normal(size=component.value.shape)
+        dy[component.value == -np.inf] = 0              # a mask: no gradient comes from there
+        dy = component.grad = read_only(dy)
         own = type(component).backward is not edf.Component.backward
         methods = {node: ["d" + name for name, x in component.arguments.items()
                           if x is node] for node in component.inputs}
@@ -140,7 +144,7 @@ def check_gradients(loss, *nodes, entries=1000, tolerance=1e-6):
                 fault(f"lost gradient: {name} does not add the same a second "
                       "time: it replaces the gradient instead of calling "
                       "add_grad, or writes into what f has kept", component, method)
-            compare(name, (component, method), node, grad, component, run, dy)
+            compare(name, (component, method), node, grad, component, run, dy, bar.update)
 
     def check_in_graph(node, grad):
         """Check the gradient that backward(loss) gave to one node."""
@@ -153,7 +157,7 @@ def check_gradients(loss, *nodes, entries=1000, tolerance=1e-6):
             return loss.value
 
         compare(label(node), (node, "the gradient"), node, grad,
-                loss, run, 1 / loss.value.size)
+                loss, run, 1 / loss.value.size, lambda: bar.update(loss.number + 1))
 
     edf.dtype = np.float64
     for component in edf.components:
@@ -167,11 +171,16 @@ def check_gradients(loss, *nodes, entries=1000, tolerance=1e-6):
         require_member(node, "what is to be checked")
         if grad is None:
             raise TypeError(f"{node} has no gradient that could be checked")
-    for component in ancestors(loss):
-        if not isinstance(component, (edf.Input, edf.Param)):
-            check_alone(component)
-    for node, grad in zip(nodes, grads):
-        check_in_graph(node, grad)
+    leads = ancestors(loss)
+    work = [(1, x) for component in leads for x in component.inputs if x.value.dtype.kind == "f"]
+    work += [(loss.number + 1, node) for node in nodes]
+    with progress(words="check_gradients", unit="runs of components",
+                  total=sum(runs * min(entries, x.value.size) for runs, x in work)) as bar:
+        for component in leads:
+            if not isinstance(component, (edf.Input, edf.Param)):
+                check_alone(component)
+        for node, grad in zip(nodes, grads):
+            check_in_graph(node, grad)
     return errors
 
 
@@ -195,16 +204,22 @@ def require_function(component, value, again):
               "changes from call to call out of the value", component, method)
 
 
-def central_differences(node, picks, component, run, dy):
+def central_differences(node, picks, component, run, dy, count):
     """Differentiate the sum of dy * run() by picked entries of the value of a node.
 
     A small step h comes first, as a large one could reach a kink nearby; a
-    larger one follows where the change of the sum drowns in its rounding.
+    larger one follows where the change of the sum drowns in its rounding.  Calls
+    count() after each entry.
     Returns the slopes, how much they differ between the two sides of the value
-    (at a kink), and the size of the largest term of the sum.
+    (at a kink), and the size of the largest term of the sum.  Where the value is
+    -inf there is a mask, and nothing changes.
     """
+    def visible():
+        y = run()
+        return np.where(y == -np.inf, 0, y)
+
     value = node.value
-    middle = run().copy()
+    middle = visible()
     size = abs(dy * middle).max()
     slopes = np.empty((2, len(picks)))
     for i, pick in enumerate(picks):
@@ -216,11 +231,12 @@ def central_differences(node, picks, component, run, dy):
                 moved.flat[pick] += step
                 node.value = moved
                 step = moved.flat[pick] - old       # as it was rounded
-                slopes[side, i] = (dy * (run() - middle)).sum() / step
+                slopes[side, i] = (dy * (visible() - middle)).sum() / step
             if h * abs(slopes[:, i]).min() > 1e-9 * size:
                 break           # h was large enough to show above rounding
+        count()
     node.value = value
-    require_function(component, middle, run())
+    require_function(component, middle, visible())
     return slopes.mean(axis=0), slopes[0] - slopes[1], size
 
 
@@ -248,14 +264,16 @@ def debugging():
     The ValueError names the component, its method, and the ranges of what that
     got; NumPy's warnings are off, as they name neither.  Values and gradients
     are read-only, for formulas and for you: what writes into them is stopped.
+    -inf in an Input that is added to something is a mask, and passes.
     Outside of the with statement this costs nothing, as it puts three functions
     of EDF in place of others and then takes them away again.
     """
     plain_as_real, plain_facts, plain_values = PLAIN
+    adds = False                        # does the component that runs add its inputs?
 
     def as_real(result, shape=None):
         array = plain_as_real(result, shape)
-        refuse_nan(array, "the result", "the ranges of the arguments are below")
+        refuse_nan(array, "the result", "the ranges of the arguments are below", adds)
         return read_only(array)
 
     def facts(component, method, error):
@@ -266,12 +284,14 @@ def debugging():
         return "\n".join([plain_facts(component, method, error), *ranges])
 
     def values(component):
+        nonlocal adds
+        adds = isinstance(component, edf.Add)
         for name, node in component.arguments.items():
             if node is None or node.inputs or node.value is None:
                 continue                # that of a function has been looked at
             refuse_nan(node.value, f"{node} (argument {name})", "was the last "
                        "step too long? try a smaller lr" if node.needs_grad
-                       else "look at the data")
+                       else "look at the data", adds and not node.needs_grad)
         return [read_only(v) if isinstance(v, np.ndarray) else v
                 for v in plain_values(component)]
 
@@ -289,9 +309,9 @@ def debugging():
                     setattr(node, name, array.copy(order="K"))
 
 
-def refuse_nan(array, what, advice):
-    """Raise ValueError if an array has nan or infinity in it."""
-    bad = array.size - np.isfinite(array).sum()
+def refuse_nan(array, what, advice, masked=False):
+    """Raise ValueError if an array has nan or infinity in it, but for -inf in a masked one."""
+    bad = array.size - (np.isfinite(array) | masked & (array == -np.inf)).sum()
     edf.require(bad == 0, f"{what} has nan or infinity in {bad} of "
                 f"{array.size} entries: {advice}")
 

@@ -93,9 +93,6 @@ class Formulas(ast.NodeTransformer):
             function = vars(kinds[0])[frame.method]
             tree = ast.parse(textwrap.dedent(inspect.getsource(function))).body[0]
             names = [argument.arg for argument in tree.args.args][1:]
-            if tree.args.vararg:
-                args = [*args[:len(names)], ", ".join([*args[len(names):], ""])]
-                names.append(tree.args.vararg.arg)
             if (len(names) != len(args) or tree.decorator_list or frame.method in vars(frame.owner)
                     or {*function.__code__.co_freevars} - {"__class__"}):
                 raise TypeError
@@ -204,14 +201,6 @@ class Formulas(ast.NodeTransformer):
             return node.body if self.now(node.test) else node.orelse
         except NameError:           # within a loop
             return node
-
-    def visit_BoolOp(self, node):
-        """Decide what a constant decides."""
-        node = self.generic_visit(node)
-        first, *others = node.values
-        if len(others) > 1 or not isinstance(first, (ast.Constant, ast.Tuple)):
-            return node
-        return others[0] if bool(self.now(first)) == isinstance(node.op, ast.And) else first
 
     def visit_Subscript(self, node):
         """Write x[key] as x[:3] for slice(None, 3, None)."""

@@ -16,6 +16,7 @@ import numpy as np  # noqa: E402
 from matplotlib.figure import Figure  # noqa: E402
 
 import edf  # noqa: E402
+from edf_tools.progress import progress  # noqa: E402
 
 
 class BrokenReLU(edf.ReLU):
@@ -51,7 +52,7 @@ for kind in [*kinds] * options.starts:
     scores = edf.Affine(hidden, edf.Param(edf.glorot(8, 2)), edf.Param(np.zeros(2)))
     losses.append(edf.SoftmaxCrossEntropy(scores, labels))
 goal, sgd = sum(edf.Sum(loss) for loss in losses), edf.SGD(options.lr)
-for epoch in range(1, options.epochs + 1):
+for epoch in (bar := progress(range(1, options.epochs + 1), "training", unit="epochs")):
     for x.value, labels.value in edf.batches(train, classify(train), size=128):
         edf.forward()
         edf.backward(goal)
@@ -63,8 +64,7 @@ for epoch in range(1, options.epochs + 1):
     right, mean = np.reshape(table, (-1, len(kinds), 2)).T      # each (kinds, starts)
     lines = [f"{kind.__name__} accuracy {right[i].mean():.4f} (sd {right[i].std():.4f}) "
              f"loss {mean[i].mean():.4f}" for i, kind in enumerate(kinds)]
-    print(f"epoch {epoch:2}:", "; ".join(lines))
-
+    bar.print(f"epoch {epoch:2}:", "; ".join(lines))
 line = np.linspace(-3, 3, 200)
 grid = np.stack(np.meshgrid(line, line), axis=-1)
 x.value, labels.value = grid.reshape(-1, 2), classify(grid).ravel()

@@ -1,4 +1,4 @@
-"""What the notebooks import: the checks of their exercises, networks, and pictures."""
+"""What the notebooks import: the checks of their exercises, and networks."""
 
 import os
 
@@ -7,10 +7,11 @@ import os
 for library in "OPENBLAS", "MKL", "OMP":
     os.environ.setdefault(f"{library}_NUM_THREADS", "1")
 
-from problem_sets import checks, ps1, ps2, theory
+from problem_sets import checks, ps1, ps2, ps3, theory
 from problem_sets.checks import EXERCISES, check
 
-SETS = {"ps1": ps1.EXERCISES, "ps2": ps2.EXERCISES, "theory": theory.EXERCISES}
+SETS = {"ps1": ps1.EXERCISES, "ps2": ps2.EXERCISES, "ps3": ps3.EXERCISES,
+        "theory": theory.EXERCISES}
 for exercises in SETS.values():
     EXERCISES.update(exercises)
 

@@ -164,6 +164,53 @@ def look_at(notebook, name, solved):
         assert float(re.search(r"best perceptron: ([\d.]+)%", figures)[1]) <= 1.4
 
 
+@pytest.fixture
+def page():
+    """A page of a browser without a network, that complains of nothing."""
+    assert CHROMIUM, "no Chromium found: install it, or set CHROMIUM to its path"
+    outside, broken = [], []
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, headless=True, args=FLAGS)
+        context = browser.new_context(viewport={"width": 1200, "height": 1000}, offline=True)
+        page = context.new_page()
+        page.on("pageerror", lambda error: broken.append(str(error)))
+        page.on("request", lambda request: None if request.url.startswith(("file:", "data:"))
+                else outside.append(request.url))
+        yield page
+        browser.close()
+    assert not outside and not broken
+
+
+@pytest.mark.parametrize("name", tool.NAMES)
+def test_an_exported_page_shows_its_formulas_and_pictures_without_a_network(name, page, tmp_path):
+    html, _ = tool.Page().from_notebook_node(nbformat.read(tool.STUDENT[name], as_version=4))
+    (tmp_path / "page.html").write_text(html, encoding="utf-8")
+    page.goto(f"file://{tmp_path}/page.html")
+    for details in page.locator("details").all():
+        details.evaluate("details => { details.open = true }")
+    sizes = page.locator("math").evaluate_all("es => es.map(e => e.getBoundingClientRect())"
+                                              ".map(box => [box.width, box.height])")
+    assert len(sizes) > 100 and all(w > 3 and 5 < h < 200 for w, h in sizes)
+    assert page.locator("mfrac").first.evaluate(        # numerator above denominator
+        "e => e.children[0].getBoundingClientRect().y < e.children[1].getBoundingClientRect().y")
+    assert "\\frac" not in page.locator("main").inner_text()
+    assert all(page.locator("img").evaluate_all("es => es.map(e => e.naturalWidth)"))
+
+
+def test_the_reference_is_searched_and_shows_sources(page, tmp_path):
+    pytest.importorskip("pdoc")
+    program = tool.ROOT / "course" / "reference.py"
+    subprocess.run([sys.executable, program, tmp_path], check=True)
+    page.goto(f"file://{tmp_path}/index.html")
+    page.get_by_label("search box").fill("conv2d")
+    page.get_by_role("link", name="edf.Conv2d").first.click()
+    source = page.locator("#Conv2d .pdoc-code")
+    assert page.url.endswith("edf.html#Conv2d") and not source.is_visible()
+    page.locator("#Conv2d .view-source-button").click()
+    assert source.is_visible() and "def dw(self, dy, x, w, b" in source.inner_text()
+    assert "x (B, C, H, W), w (O, C, kh, kw), b (O,)  ->  y" in page.locator("#Conv2d").inner_text()
+
+
 WALK = """import edf
 p, q = edf.Param(2.0, name="p"), edf.Param(3.0, name="q")
 c = p * q
@@ -210,7 +257,7 @@ def test_a_walk_runs_in_jupyterlab_and_in_an_exported_page(lab, tmp_path):
 
         saved = nbformat.read(work / "walk.ipynb", as_version=4)
         assert saved.cells[1].outputs and not saved.metadata.get("widgets")
-        (tmp_path / "walk.html").write_text(tool.HTMLExporter().from_notebook_node(saved)[0])
+        (tmp_path / "walk.html").write_text(tool.Page().from_notebook_node(saved)[0])
         page.goto((tmp_path / "walk.html").as_uri(), wait_until="domcontentloaded")
         page.locator(".edf-walk").last.get_by_role("button", name="step").click()
         assert walks.locator("output").all_inner_texts() == ["1 / 8", "2 / 8"]

@@ -15,9 +15,11 @@ from wrong_answers import WRONG
 
 import edf
 import mnist_loader
-from problem_sets import EXERCISES, SETS, check, checks, nets, score_sheet
+from problem_sets import EXERCISES, SETS, check, checks, nets, score_sheet, sequences
 
 DIGITS = mnist_loader.load("digits")
+GIVEN = {"np": np, "edf": edf, "nets": nets, "mlp": nets.mlp, "conv": nets.conv,
+         **vars(sequences)}             # what answers may use
 
 
 @pytest.fixture(scope="module")
@@ -40,8 +42,7 @@ def answered(cell):
 def said(capsys):
     """A function: run the cell of an exercise and its check, and return the lines it prints."""
     def run(name, cell):
-        namespace = {"np": np, "edf": edf, "mlp": nets.mlp, "Net": nets.Net,
-                     "check": check, "data": DIGITS, "__name__": "__main__"}
+        namespace = GIVEN | {"check": check, "data": DIGITS, "__name__": "__main__"}
         file = "ipykernel/1.py"
         linecache.cache[file] = len(cell), None, cell.splitlines(True), file
         exec(compile(cell, file, "exec"), namespace)
@@ -110,13 +111,15 @@ def goes_on(library):
     """Return the end of a sentence: what the notebook has in place of an answer."""
     if library is None:
         return ""
-    owner = "EDF's " if library.__module__ == "edf" else "nets."
+    module = library.__module__.rpartition(".")[2]
+    owner = "EDF's " if module == "edf" else f"{module}."
     return f" (going on with {owner}{library.__name__})"
 
 
 def test_every_exercise_has_wrong_answers():
     assert set(WRONG) == set(EXERCISES)
     assert all(len(answers) >= 2 for answers in WRONG.values())
+    assert all(len(WRONG[name]) >= 5 for name in SETS["ps3"])
 
 
 # The hidden tests, which run at grading.
@@ -127,7 +130,7 @@ exec(compile(Path(hidden.__file__).read_text(encoding="utf-8"), "hidden", "exec"
 
 @pytest.mark.parametrize("name", EXERCISES)
 def test_the_answer_passes_the_hidden_test(name, cells):
-    namespace = {"np": np, "edf": edf, "mlp": nets.mlp}
+    namespace = dict(GIVEN)
     exec(compile(answered(cells[name]), "cell", "exec"), namespace)
     hidden.verify(name, namespace)
 
@@ -139,7 +142,7 @@ def test_a_wrong_answer_fails_the_hidden_test(name, cells):
     for right, answer, _ in WRONG[name]:
         wrong = re.sub(rf"^{re.escape(right)}.*", lambda _, answer=answer: answer,
                        answered(cells[name]), flags=re.M)
-        namespace = {"np": np, "edf": edf, "mlp": nets.mlp}
+        namespace = dict(GIVEN)
         exec(compile(wrong, "cell", "exec"), namespace)
         with OPTIMISED["fresh"]():
             try:
@@ -228,15 +231,15 @@ class MyTanh(edf.Component):
         computed is self.value
     line 5 of the cell: return np.tanh(x) * w
     in f of MyTanh(x (2, 3))"""),
-    ("MyMatMul", """
-class MyMatMul(edf.Component):
-    def f(self, a, b):
-        return np.matmul(a - 1,
-                         b.T)
+    ("MyAffine", """
+class MyAffine(edf.Component):
+    def f(self, x, w, b):
+        return np.matmul(x - 1,
+                         w.T)
 """, """
-    in f: np.matmul(a - 1 (2, 3), b.T (4, 3)) do not fit
-    line 4 of the cell: return np.matmul(a - 1,
-    in f of MyMatMul(a (2, 3), b (3, 4))"""),
+    in f: np.matmul(x - 1 (2, 3), w.T (4, 3)) do not fit
+    line 4 of the cell: return np.matmul(x - 1,
+    in f of MyAffine(x (2, 3), w (3, 4), b (4,))"""),
     ("MySGD", """
 class MySGD(edf.SGD):
     def step(self):

@@ -329,12 +329,14 @@ def test_the_release_is_what_a_student_needs_and_no_more(course, released):
     folder = course / "release" / "ps1"
     names = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
     tools = {f"edf_tools/{name}.py" for name in
-             ("__init__", "advice", "check", "formulas", "listing", "saving", "timing", "view")}
+             ("__init__", "advice", "check", "formulas", "listing", "progress", "saving", "timing",
+              "view", "walk")}
     checks = {f"problem_sets/{name}.py" for name in
-              ("__init__", "checks", "engine", "nets", "ps1", "ps2", "theory")}
+              ("__init__", "checks", "engine", "nets", "ps1", "ps2", "ps3", "sequences", "theory")}
     assert names == tools | checks | {"ps1.ipynb", "edf.py", "mnist_loader.py",
-                                      "requirements.txt", "LICENSE", "data/README.md",
-                                      "data/digits.csv.gz"}
+                                      "cifar10_loader.py", "text_loader.py", "requirements.txt",
+                                      "LICENSE", "data/README.md", "data/digits.csv.gz",
+                                      "data/names.txt.gz", "data/shakespeare.txt.gz"}
     assert {line.partition(">=")[0] for line in (folder / "requirements.txt").read_text().split()
             } == {"numpy", "pooch", "matplotlib", "jupyter"}
     assert all(cell.cell_type != "code" or not cell.outputs for cell in released.cells)

@@ -1127,6 +1127,16 @@ in forward of Input SoftmaxCrossEntropy[2].scores (3,)
 built at line 1 of student.py: scores, labels = edf.Param(np.ones((3, 10))), edf.Input([0, 5, 9])
 """),
 
+    ("a mask that leaves nothing of a row", """
+scores, mask = edf.Param(np.ones((2, 3))), edf.Input([[0, -np.inf, -np.inf], [-np.inf] * 3])
+edf.Softmax(scores + mask)
+edf.forward()
+""", ValueError, """
+a mask must leave a score above -inf in every row
+in f of Softmax(x (2, 3))
+built at line 2 of student.py: edf.Softmax(scores + mask)
+"""),
+
     ("scores where CrossEntropy takes probabilities", """
 scores, labels = edf.Param(np.full((3, 10), 2.0)), edf.Input([0, 5, 9])
 edf.CrossEntropy(scores, labels)

@@ -481,6 +481,7 @@ REFUSED = {
     edf.Power: lambda x, exponent: (exponent % 1 and not (x >= 0).all()
                                     or exponent < 1 and exponent != 0 and (x == 0).any()),
     edf.Normalize: lambda x: (x.sum(axis=-1) == 0).any(),
+    edf.Softmax: lambda x: (x == -np.inf).all(axis=-1).any(),
     edf.CrossEntropy: lambda p, labels: not (
         (picked(p, labels) >= np.finfo(np.float32).tiny) & (picked(p, labels) <= 1)).all(),
     edf.SigmoidCrossEntropy: lambda scores, targets: not ((targets >= 0) & (targets <= 1)).all(),

@@ -547,7 +547,7 @@ def test_a_masked_attention_head_can_be_composed():
     batch, length, features, size = 2, 4, 6, 3
     x = Param(uniform(batch, length, features), name="x")
     q, k, v = (x @ Param(uniform(features, size, seed=i), name=f"w{i}") for i in range(3))
-    mask = Input(np.where(np.tri(length) == 1, 0.0, -1e9))              # no look at what follows
+    mask = Input(np.where(np.tri(length) == 1, 0.0, -np.inf))              # no look at what follows
     scores = q @ edf.Transpose(k, (0, 2, 1)) / size ** 0.5 + mask       # (B, T, T)
     weights = edf.Softmax(scores)
     y = weights @ v                                                     # (B, T, T) @ (B, T, H)
@@ -557,5 +557,16 @@ def test_a_masked_attention_head_can_be_composed():
             score = np.array([q.value[n, t] @ k.value[n, s] for s in range(t + 1)]) / size ** 0.5
             p = np.exp(score) / np.exp(score).sum()
             np.testing.assert_allclose(y.value[n, t], p @ v.value[n, :t + 1], rtol=1e-4)
-    assert (weights.value[:, 0, 1:] == 0).all()
+    assert (weights.value[:, ~np.tri(length, dtype=bool)] == 0).all()
     assert {"x", "w0", "w1", "w2"} <= edf.check_gradients(edf.Sum(y, axis=(1, 2))).keys()
+
+
+def test_what_a_mask_hides_is_nothing_however_large():
+    scores = Param([[1.0, 3e38, 2.0], [-200.0, 1.0, -3e38]])
+    p = edf.Softmax(scores + Input([[0.0, -np.inf, 0.0], [0.0, -np.inf, 0.0]]))
+    run(edf.Sum(p * Input([[0.0, 3e38, 1.0], [1.0, 5.0, 2.0]]), axis=1))
+    share = 1 / (1 + np.exp(-1))                                    # of 2 beside 1
+    np.testing.assert_allclose(p.value, [[1 - share, 0, share], [1, 0, 0]], rtol=1e-6)
+    slope = share * (1 - share) / 2
+    np.testing.assert_allclose(scores.grad, [[-slope, 0, slope], [0, 0, 0]], rtol=1e-6)
+    assert (p.value[:, 1] == 0).all() and (scores.grad[:, 1] == 0).all()

@@ -118,6 +118,27 @@ def test_an_input_that_is_not_finite(value):
         "b from 0 to 0")
 
 
+def test_a_mask_that_is_added_passes_and_what_comes_of_it_is_looked_at():
+    scores = Param([[1.0, 2.0], [3.0, 1e38]], "scores")
+    mask = Input([[0.0, -np.inf], [0.0, 0.0]], "mask")
+    loss = edf.Sum(edf.Softmax(scores + mask), axis=1)
+    edf.forward()
+    edf.backward(loss)
+    assert stopped(edf.Exp(scores)) == (
+        "the result has nan or infinity in 1 of 4 entries: " + ADVICE + "\n"
+        "in f of Exp(x (2, 2))\n"
+        "built\n"
+        "x from 1 to 1e+38")
+    scores.value = [[1.0, 2.0], [3.0, np.nan]]
+    assert stopped(loss) == (
+        "Param scores (2, 2) (argument a) has nan or infinity in 1 of 4 entries: was the last step "
+        "too long? try a smaller lr\n"
+        "in f of Add(a (2, 2), b (2, 2))\n"
+        "built\n"
+        "a from 1 to 3 (1 nan or infinite)\n"
+        "b from 0 to 0 (1 nan or infinite)")
+
+
 def test_a_param_that_is_not_finite_after_a_step():
     w = Param([1.0, 2.0], "w")
     loss = w * 2
