@@ -123,7 +123,8 @@ def test_the_notebook_runs_in_a_real_browser(name, lab):
                 else outside.append(request.url))
         page.goto(f"{base}/lab/tree/{name}.ipynb?token={token}&reset")
         run_all(page)
-        pictures = page.locator(".jp-OutputArea img, .jp-OutputArea .jp-RenderedSVG").evaluate_all(
+        drawings = ".jp-OutputArea img, .jp-OutputArea .jp-RenderedSVG, .edf-walk.edf-live"
+        pictures = page.locator(drawings).evaluate_all(
             "es => es.map(e => e.getBoundingClientRect()).map(box => [box.width, box.height])")
         drawn = page.locator(".jp-MarkdownOutput img").evaluate_all(
             "es => es.map(e => e.naturalWidth)")
