@@ -1802,8 +1802,8 @@ for name, kind, rates in (("SGD, momentum", lambda lr: edf.SGD(lr, 0.9), (0.0003
 #
 # On CIFAR-10, after one epoch: at 0.001, Adam has 61 %, RMSProp 63 % and SGD with momentum 68 %,
 # but at 0.003 SGD has 61 % too. In ten epochs, in batches of 16, SGD without momentum came to 52 %
-# (at 0.01), Adam to 53 % and RMSProp to 53 %: no difference beyond the noise, and no sign of a worse
-# RMSProp. The report's 41 to 44 % need all 50,000 images, which were not used here.
+# (at 0.01), Adam to 53 % and RMSProp to 53 %: no difference beyond the noise, and no sign of a
+# worse RMSProp. The report's 41 to 44 % need all 50,000 images, which were not used here.
 #
 # </details>
 #
