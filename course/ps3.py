@@ -818,10 +818,11 @@ plt.show()
 # %% [markdown]
 # <details><summary>What came out</summary>
 #
-# The diagonal is full in all four: a letter's own row is its query. With the causal mask nothing
-# lies above it. A mask that is shifted to the right lets each letter see the one that it is to
-# predict; one that is shifted to the left keeps its own value from it. (There, the first letter may
-# look at itself and the second at the first, or their rows would be all $-\infty$, and nan.)
+# With the causal mask nothing lies above the diagonal. With the one that is shifted to the right,
+# each letter sees the one that it is to predict. That to the left hides each letter's own value
+# from it, and is hard to tell from the right one, as its row is its query too: it shows in row 1
+# alone, where there is a single letter to look at, whatever the query. (Row 0 would be all
+# $-\infty$, which `edf.Softmax` refuses, so there the first letter may look at itself.)
 #
 # </details>
 #

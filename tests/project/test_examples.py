@@ -97,8 +97,10 @@ def outputs(folder):
 
 def test_these_are_all_and_each_is_short():
     lengths = {path.stem: len(path.read_text().splitlines()) for path in EXAMPLES.glob("*.py")}
-    assert lengths.keys() == SHORT.keys()
-    assert lengths.pop("gpt") <= 120 and max(lengths.values()) <= 80, lengths
+    limits = dict.fromkeys(SHORT, 80) | {"gpt": 120} | {
+        "sweep": 120, "data_parallel": 100}     # these two run in tests/course/test_cluster.py
+    assert lengths.keys() == limits.keys()
+    assert all(lengths[name] <= limits[name] for name in limits), lengths
 
 
 @pytest.mark.parametrize("name", SHORT)

@@ -115,7 +115,8 @@ def test_imports_go_one_way():
 def test_the_framework_and_its_data_alone_stand_at_the_top():
     assert {file.name for file in ROOT.glob("*.py")} == {
         "edf.py", "mnist_loader.py", "cifar10_loader.py", "text_loader.py"}
-    assert [file.name for file in ROOT.glob("requirements*")] == ["requirements.txt"]
+    assert {file.name for file in ROOT.glob("requirements*")} == {
+        "requirements.txt", "requirements-cluster.txt"}
 
 
 @pytest.mark.parametrize("first", ["edf_tools", "edf_tools.view", "edf"])
