@@ -831,8 +831,8 @@ plt.show()
 # <details><summary>What came out</summary>
 #
 # On CIFAR-10 all six have 63 to 65 %, with a spread of one to two points over seeds: none of the
-# differences survives. The best rates differ by a factor of 100, from 0.0003 to 0.05: at one common
-# rate, one could have shown whatever one likes.
+# differences survives. The best rates lie between 0.0001 and 0.05: at one common rate, one could
+# have shown whatever one likes.
 #
 # </details>
 #
@@ -887,7 +887,10 @@ for kind in edf.SGD, Clipped:
 # %% [markdown]
 # <details><summary>What came out</summary>
 #
-# @@
+# Momentum at 0.01 comes to 61 %, and with the cosine to 57 %: four points for a line of code, far
+# more than the spread. At 0.03 a constant rate ends at 72 %, one that falls at 58 %: a rate too
+# large to be kept up does no harm for a while. The warm-up is worth nothing beyond chance here;
+# deeper networks often need one. SGD at 0.5 overflows (nan), and learns where it is clipped (65 %).
 #
 # </details>
 #
@@ -1731,7 +1734,10 @@ plt.show()
 # %% [markdown]
 # <details><summary>What came out</summary>
 #
-# @@
+# On CIFAR-10, after two epochs: 60 % wrong with the perceptron, 61 % with LeNet, 47 and 48 % with
+# the other two, which have six layers of convolution, and the fewest parameters by far. Their steps
+# take many times as long. Between plain and residual there is no difference that one seed could
+# show: six layers are few. The paper shows one from some twenty layers on.
 #
 # </details>
 #
@@ -1794,7 +1800,10 @@ for name, kind, rates in (("SGD, momentum", lambda lr: edf.SGD(lr, 0.9), (0.0003
 # %% [markdown]
 # <details><summary>What came out</summary>
 #
-# @@
+# On CIFAR-10, after one epoch: at 0.001, Adam has 61 %, RMSProp 63 % and SGD with momentum 68 %,
+# but at 0.003 SGD has 61 % too. In ten epochs, in batches of 16, SGD without momentum came to 52 %
+# (at 0.01), Adam to 53 % and RMSProp to 53 %: no difference beyond the noise, and no sign of a
+# worse RMSProp. The report's 41 to 44 % need all 50,000 images, which were not used here.
 #
 # </details>
 #

@@ -120,9 +120,10 @@ def optimiser_test(golden, later, hints=(), decay=None, **options):
                     hint = "\n" + words
             if count > 1:
                 hint = "\nstep 1 was right, so look at what is kept, and how it is used"
-            given = "" if decay is None else f" and weight_decay = {decay}"
+            given = (" and lr = 0.01" if decay is None else
+                     f", lr = 0.01 and weight_decay = {decay}")
             require(abs(got - expected) < 1e-6,
-                    f"with the loss w^2 / 2, w = 1, lr = 0.01{given}, step {count} leads to w = "
+                    f"with the loss w^2 / 2, w = 1{given}, step {count} leads to w = "
                     f"{got:.7g}, expected {expected:.7g}{hint}")
             require(w.grad == grad, "direction changes param.grad in place: make a new array")
         two_parameters(optimiser, options, later)
