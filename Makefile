@@ -4,6 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 GRADER := .venv-nbgrader/bin
 BENCH := .venv-bench/bin
+CLUSTER := .venv-cluster/bin
 PIP := python -m pip install --disable-pip-version-check
 
 help:
@@ -14,6 +15,7 @@ help:
 	@echo "make test-slow     run the tests that take minutes: thousands of random graphs, files, kills"
 	@echo "make test-browser  run the notebooks in JupyterLab in a real browser (needs Chromium)"
 	@echo "make test-grading  test the release and the grading of the problem set"
+	@echo "make test-cluster  test sweeps, training and grading on a cluster, on this machine"
 	@echo "make docs          write the reference: build/docs/index.html"
 	@echo "make lint          check the style of the code"
 	@echo "make bench         time EDF beside other frameworks, some 15 minutes: build/bench/"
@@ -45,6 +47,9 @@ test-grading: .venv/dev .venv-nbgrader/ready
 	NBGRADER_PYTHON="$(CURDIR)/$(GRADER)/python" $(BIN)/python -m pytest -q -m grading \
 		tests/course/test_grading.py
 
+test-cluster: .venv-cluster/ready
+	$(CLUSTER)/python -m pytest -q -m cluster --timeout 300 tests/course/test_cluster.py
+
 docs: .venv/user
 	$(BIN)/python course/reference.py
 
@@ -60,9 +65,9 @@ pictures: .venv/dev
 release: .venv-nbgrader/ready
 	$(GRADER)/python course/grade.py $(if $(SET),--set $(SET)) release
 
-grade: .venv-nbgrader/ready
+grade: $(if $(findstring --scheduler,$(OPTIONS)),.venv-cluster,.venv-nbgrader)/ready
 	@test -n "$(SUBMISSIONS)" || { echo "usage: make grade SUBMISSIONS=folder"; exit 2; }
-	$(GRADER)/python course/grade.py $(if $(SET),--set $(SET)) grade "$(SUBMISSIONS)" $(OPTIONS)
+	$(dir $<)bin/python course/grade.py $(if $(SET),--set $(SET)) grade "$(SUBMISSIONS)" $(OPTIONS)
 
 bench: .venv-bench/ready
 	$(BENCH)/python benchmarks/run.py $(OPTIONS)
@@ -72,7 +77,7 @@ bench-quick: .venv-bench/ready
 	$(BENCH)/python benchmarks/run.py --quick $(OPTIONS)
 
 clean:
-	rm -rf .venv .venv-nbgrader .venv-bench build
+	rm -rf .venv .venv-nbgrader .venv-bench .venv-cluster build
 
 .venv/user: pyproject.toml
 	$(PYTHON) -m venv .venv
@@ -88,10 +93,15 @@ clean:
 	$(GRADER)/$(PIP) -e '.[grading]'
 	@touch $@
 
+.venv-cluster/ready: pyproject.toml
+	$(PYTHON) -m venv .venv-cluster
+	$(CLUSTER)/$(PIP) -r requirements-cluster.txt -e '.[grading,dev]' 'pytest-timeout>=2,<3'
+	@touch $@
+
 .venv-bench/ready: pyproject.toml
 	$(PYTHON) -m venv .venv-bench
 	$(BENCH)/$(PIP) -e '.[bench]'
 	@touch $@
 
-.PHONY: help ps1 ps2 ps3 theory notebook test test-slow test-browser test-grading docs lint \
-	student solutions pictures release grade bench bench-quick clean
+.PHONY: help ps1 ps2 ps3 theory notebook test test-slow test-browser test-grading test-cluster \
+	docs lint student solutions pictures release grade bench bench-quick clean

@@ -809,9 +809,8 @@ class Reshape(Component):
         return x.reshape(shape)
 
     def dx(self, dy, x, shape):
-        dx = np.empty_like(x)           # in memory like x: Conv2d then reads rows, no copies
-        dx[...] = dy.reshape(x.shape)
-        return dx
+        dx = dy.reshape(x.shape)        # in memory like x: Conv2d then reads rows, no copies
+        return dx if x.flags.c_contiguous else np.positive(dx, out=np.empty_like(x))
 
 
 class Transpose(Component):

@@ -17,7 +17,7 @@ import time
 import warnings
 import zlib
 from collections import namedtuple
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from functools import cache
 from http.client import HTTPException
 from pathlib import Path
@@ -45,32 +45,34 @@ FILES = {       # the number of bytes, their SHA-256, and that of the numbers in
 }
 PREFIX = {"training": "train", "testing": "t10k"}
 TIMEOUT = 20        # seconds that a mirror may stay silent
-LIMIT = 600         # seconds that it may take for a file
+LIMIT = 600         # seconds that it may take for a file, or, if that is more,
+SLOWEST = 100_000   # what the file takes at so many bytes a second
 PROGRESS = 5        # seconds from one line about it to the next
 
-Dataset = namedtuple("Dataset", "name train_images train_labels test_images test_labels")
+Dataset = namedtuple("Dataset", "name train_images train_labels test_images test_labels "
+                                "class_names", defaults=[tuple("0123456789")])
 
 
-class MNISTNotFound(OSError):
-    """MNIST is neither on this computer nor to be had from a mirror."""
+class DataNotFound(OSError):
+    """A data set is neither on this computer nor to be had from a mirror."""
 
 
 def load(source="auto"):
-    """Return a Dataset: name, train_images, train_labels, test_images, test_labels.
+    """Return a Dataset: name, train_images, train_labels, test_images, test_labels, class_names.
 
     source is "mnist", "digits", or "auto": MNIST if it can be had, else, after
     a warning, the digits.  Print the name beside every figure.  It is "MNIST"
     only if the files are, by SHA-256; files of the same form with other data,
     such as Fashion-MNIST, are called "the files in <folder> (not MNIST)".
 
-    Raises what load_mnist raises, but for "auto" not MNISTNotFound.
+    Raises what load_mnist raises, but for "auto" not DataNotFound.
     """
     if source not in ("auto", "mnist", "digits"):
         raise ValueError(f'source must be "auto", "mnist" or "digits", got {source!r}')
     if source != "digits":
         try:
             return Dataset(*read_mnist())
-        except MNISTNotFound as error:
+        except DataNotFound as error:
             if source == "mnist":
                 raise
             warnings.warn("MNIST IS NOT HERE: what follows runs on the 1,797 digits that come with "
@@ -89,7 +91,7 @@ def load_mnist(section="training", path=None):
     files is the only one used: what it holds is checked for its form, and
     load() says in the name whether it is MNIST.
 
-    Raises MNISTNotFound, with every place that was tried, if there are none;
+    Raises DataNotFound, with every place that was tried, if there are none;
     FileNotFoundError if that folder lacks a file; ValueError if one is bad, or
     some are those of MNIST and some are not.
     """
@@ -99,7 +101,13 @@ def load_mnist(section="training", path=None):
 def read_mnist(prefix="", path=None):
     """Return the name, then images and labels of each section whose files begin so."""
     wanted = [name for name in FILES if name.startswith(prefix)]
-    files = find("MNIST", wanted, path, FILES, MIRRORS, ("", "raw", "MNIST/raw"))
+    found, places = look("MNIST", FILES, path, ("", "raw", "MNIST/raw"))
+    if not found:
+        found = fetch("MNIST", wanted, FILES, MIRRORS, places,
+                      'the digits that come with EDF: load("digits") or load_digits()')
+    if missing := [name for name in wanted if name not in found]:
+        raise incomplete("MNIST", places[-1], found, missing)
+    files = [found[name] for name in wanted]
     arrays = [read_idx(file) for file in files]
     for at in range(0, len(files), 2):
         (image_file, label_file), (images, labels) = files[at:at + 2], arrays[at:at + 2]
@@ -146,27 +154,19 @@ def read_idx(path):
     Raises ValueError, with the name of the file and what is wrong with it.
     """
     types = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
-    with open(path, "rb") as raw:
-        zipped = raw.read(2) == b"\x1f\x8b"
-        raw.seek(0)
-        try:
-            with gzip.open(raw) if zipped else raw as file:
-                magic = file.read(4)
-                if not magic:
-                    raise ValueError(f"{path}: empty")
-                if len(magic) < 4 or magic[:2] != b"\0\0" or magic[2] not in types:
-                    raise ValueError(f"{path}: wrong magic number {magic.hex()}: not an idx file")
-                dtype = np.dtype(types[magic[2]])
-                lengths = file.read(4 * magic[3])
-                if len(lengths) < 4 * magic[3]:
-                    raise ValueError(f"{path}: truncated in its header")
-                shape = tuple(map(int, np.frombuffer(lengths, ">u4")))
-                size = math.prod(shape) * dtype.itemsize
-                data = bytearray()      # in small parts: a false header must not claim memory
-                while part := file.read(min(1 << 20, size + 1 - len(data))):
-                    data += part
-        except (EOFError, OSError, zlib.error) as error:
-            raise ValueError(f"{path}: damaged or truncated gzip file ({error})") from error
+    with opened(path) as file:
+        magic = file.read(4)
+        if not magic:
+            raise ValueError(f"{path}: empty")
+        if len(magic) < 4 or magic[:2] != b"\0\0" or magic[2] not in types:
+            raise ValueError(f"{path}: wrong magic number {magic.hex()}: not an idx file")
+        dtype = np.dtype(types[magic[2]])
+        lengths = file.read(4 * magic[3])
+        if len(lengths) < 4 * magic[3]:
+            raise ValueError(f"{path}: truncated in its header")
+        shape = tuple(map(int, np.frombuffer(lengths, ">u4")))
+        size = math.prod(shape) * dtype.itemsize
+        data = read_parts(file, size + 1)       # one more, to see whether there is more
     if len(data) != size:
         what = "truncated" if len(data) < size else "followed by further bytes"
         raise ValueError(f"{path}: {what}: its header announces {shape}, {size} bytes of data, "
@@ -178,42 +178,80 @@ def read_idx(path):
     return array.astype(dtype.newbyteorder("="), copy=False)
 
 
-def find(data, wanted, path, files, mirrors, below=("",)):
-    """Return the paths of the wanted files of a data set, all from one place.
+@contextmanager
+def opened(path):
+    """Open a file, gzipped or plain, as its content says.
 
-    Its name, files, mirrors, and the folders in which they may lie below that
-    of the user, are those of the data set.  Raises FileNotFoundError if the
-    first folder that holds any file lacks a wanted one, and MNISTNotFound, with
-    every place that was tried, if none holds any and downloading fails.
+    Raises ValueError, with its name, if it is damaged.
     """
-    tried = []
-    variable = data.replace("-", "") + "_DIR"
+    with open(path, "rb") as raw:
+        zipped = raw.read(2) == b"\x1f\x8b"
+        raw.seek(0)
+        try:
+            with gzip.open(raw) if zipped else raw as file:
+                yield file
+        except (EOFError, OSError, zlib.error) as error:
+            raise ValueError(f"{path}: damaged or truncated gzip file ({error})") from error
+
+
+def read_parts(file, size):
+    """Return the first `size` bytes, in small parts: a false header must not claim memory."""
+    data = bytearray()
+    while part := file.read(min(1 << 20, size - len(data))):
+        data += part
+    return data
+
+
+def look(data, names, path, below):
+    """Return {name: path} of the files in the first folder with any, and the places looked at.
+
+    The last of these is that folder.  They are the path, and what the
+    environment variable of the data set says, each with the folders below.
+    """
+    places = []
+    variable = variable_of(data)
     for role, top in ("path", path), (variable, os.environ.get(variable)):
         if not top:
             continue
         top = Path(os.path.expanduser(top))
         for folder in (top / name for name in below):
-            if found := files_in(folder, files):
-                if missing := [name for name in wanted if name not in found]:
-                    raise FileNotFoundError(
-                        f"{folder} ({role}): has {', '.join(file.name for file in found.values())}"
-                        f", but not {', '.join(missing)}, nor the same without .gz; "
-                        f"all files of {data} have to be in one folder")
-                return [found[name] for name in wanted]
-        tried.append(f"{top} ({role}): "
-                     + (f"no file of {data} in it" if top.is_dir() else "not a folder"))
+            if found := files_in(folder, names):
+                return found, [*places, f"{folder} ({role})"]
+        places.append(f"{top} ({role}): "
+                      + (f"no file of {data} in it" if top.is_dir() else "not a folder"))
+    return {}, places
+
+
+def variable_of(data):
+    """Return the environment variable that names the folder of a data set."""
+    return data.replace("-", "") + "_DIR"
+
+
+def incomplete(data, place, found, missing):
+    """Return the error on a folder that lacks files."""
+    return FileNotFoundError(
+        f"{place}: has {', '.join(file.name for file in found.values())}, but not "
+        f"{', '.join(missing)}, plain or gzipped; all files of {data} have to be in one folder")
+
+
+def fetch(data, wanted, files, mirrors, tried, instead):
+    """Return {name: path} of the wanted files in the cache, downloading them if need be.
+
+    Raises DataNotFound, with the places that were tried before, what came of
+    each mirror, and three ways out, the last of them what to use instead.
+    """
     try:
-        return [download(name, *files[name][:2], mirrors) for name in wanted]
+        return {name: download(name, *files[name][:2], mirrors) for name in wanted}
     except ImportError:
-        tried.append("downloading: needs the package pooch (pip install pooch)")
+        tried = [*tried, "downloading: needs the package pooch (pip install pooch)"]
     except OSError as error:
-        tried.append(str(error))
-    raise MNISTNotFound(
+        tried = [*tried, str(error)]
+    raise DataNotFound(
         f"{data} was not found:\n  " + "\n  ".join(tried) + "\nThree ways out:\n"
-        f"  1. put the files {', '.join(files)} into a folder, and set the environment variable "
-        f"{variable} to it;\n"
+        f"  1. put {', '.join(files)} into a folder, and set the environment variable "
+        f"{variable_of(data)} to it;\n"
         "  2. connect to the internet, so that they can be downloaded;\n"
-        '  3. use the digits that come with EDF: load("digits") or load_digits().')
+        f"  3. use {instead}.")
 
 
 def files_in(folder, names):
@@ -276,14 +314,15 @@ def receive(url, path, size):
     What comes is not expanded, and neither memory nor disk takes more than
     `size`, whatever a mirror sends.  Prints how many have come, now and then.
     Raises OSError (or HTTPException) if fewer bytes come, if it is silent for
-    TIMEOUT, or not done after LIMIT.
+    TIMEOUT, or not done after LIMIT, or what `size` takes at the SLOWEST.
     """
     print(f"downloading {url}: {size:,} bytes", flush=True)
     start = shown = time.monotonic()
+    limit = max(LIMIT, size / SLOWEST)
     with opener().open(url, timeout=TIMEOUT) as body, open(path, "wb") as file:
         while (came := file.tell()) < size:
-            if (now := time.monotonic()) > start + LIMIT:
-                raise OSError(f"after {LIMIT} seconds only {came:,} of {size:,} bytes came")
+            if (now := time.monotonic()) > start + limit:
+                raise OSError(f"after {limit:g} seconds only {came:,} of {size:,} bytes came")
             if now > shown + PROGRESS:
                 print(f"  {came:,} of {size:,} bytes", flush=True)
                 shown = now

@@ -304,8 +304,8 @@ def stop(process, log):
     process.wait()
 
 
-def grade(folder, source, released, out, limit, cell_limit, jobs):
-    """Grade all submissions in a folder."""
+def grade(folder, source, released, out, limit, cell_limit, jobs, scheduler=None):
+    """Grade all submissions in a folder: here, or on the workers of a Dask scheduler."""
     pages = out / "feedback"
     shutil.rmtree(pages, ignore_errors=True)
     pages.mkdir(parents=True)
@@ -313,7 +313,10 @@ def grade(folder, source, released, out, limit, cell_limit, jobs):
         template = Path(temporary).resolve() / "course"
         template.mkdir()
         notebook = prepare(template, source, released)
-        found, rows, lock = submissions(folder), {}, Lock()
+        found, rows, lock, run = submissions(folder), {}, Lock(), grade_one
+        if scheduler:
+            from on_cluster import connect
+            run, jobs = connect(scheduler, template, ASSIGNMENT)
         bar = progress(words="grading", total=len(found), unit="submissions")
 
         def row(name):
@@ -323,9 +326,9 @@ def grade(folder, source, released, out, limit, cell_limit, jobs):
             result = {"notes": notes, "scores": {}}
             try:
                 if file is not None:
-                    result = grade_one(file, notes, template, page, limit, cell_limit)
+                    result = run(file, notes, template, page, limit, cell_limit)
                 if result.get("again"):         # a kernel that did not start, for instance
-                    result = grade_one(file, notes, template, page, limit, cell_limit)
+                    result = run(file, notes, template, page, limit, cell_limit)
                 if not page.exists():
                     write_plain_page(page, name, **result)
             except Exception as error:          # whatever it is, the others go on
@@ -408,6 +411,7 @@ def main():
     task.add_argument("--limit", type=int, default=300, help="seconds for a notebook")
     task.add_argument("--cell-limit", type=int, default=60, help="seconds for a cell")
     task.add_argument("--jobs", type=int, default=2, help="submissions at a time")
+    task.add_argument("--scheduler", help="address of a Dask scheduler, whose workers do it")
     task.add_argument("--out", type=Path, default=BUILD / "grades", help="where to")
     task.add_argument("--released", type=Path, default=BUILD / "release",
                       help="the release, to compare with")

@@ -154,15 +154,16 @@ def product():
     d.matrix(180, 50, 3, 2)
     d.text(255, 85, "=", 20)
     d.matrix(290, 40, 4, 2, marked=[(1, 0), (1, 1)])
-    for x, words in (90, "a (N, M)"), (200, "b (M, H)"), (310, "y (N, H)"):
+    for x, words in (90, "x (B, D)"), (200, "w (D, H)"), (310, "x @ w (B, H)"):
         d.text(x, 145, words)
-    d.text(90, 25, "row i of a", 13, RED)
-    d.text(310, 25, "row i of y", 13, RED)
-    d.text(390, 65, "Each gradient has the shape", 14, "black", "left")
-    d.text(390, 87, "of what it belongs to:", 14, "black", "left")
-    d.text(390, 113, "da (N, M), from dy (N, H) and b", 14, BLUE, "left")
-    d.text(390, 137, "db (M, H), from dy (N, H) and a", 14, BLUE, "left")
-    d.text(200, 172, "all of row i of y depends on row i of a, and nothing else does", 13, GREY)
+    d.text(90, 25, "row i of x", 13, RED)
+    d.text(310, 25, "row i of x @ w", 13, RED)
+    d.text(390, 55, "Each gradient has the shape", 14, "black", "left")
+    d.text(390, 77, "of what it belongs to:", 14, "black", "left")
+    d.text(390, 103, "dx (B, D), from dy (B, H) and w", 14, BLUE, "left")
+    d.text(390, 127, "dw (D, H), from dy (B, H) and x", 14, BLUE, "left")
+    d.text(390, 151, "db (H,), from dy (B, H)", 14, BLUE, "left")
+    d.text(200, 178, "row i of x matters to row i of x @ w alone", 13, GREY)
     return d.png()
 
 
@@ -279,6 +280,27 @@ def window():
     return d.png()
 
 
+def signal():
+    d = Drawing(640, 230)
+    values, kernel = (1, 3, 0, 2, 5, 1, 4, 2), (2, 1, 3)
+    sums = [sum(w * x for w, x in zip(kernel, values[u:])) for u in range(6)]
+    d.matrix(120, 30, 1, 8, 44, marked=[(0, column) for column in (2, 3, 4)])
+    d.matrix(208, 100, 1, 3, 44, fill="#cfe2f3")
+    d.matrix(120, 170, 1, 6, 44, marked=[(0, 2)])
+    for left, top, numbers in (120, 30, values), (208, 100, kernel), (120, 170, sums):
+        for i, number in enumerate(numbers):
+            d.text(left + 22 + 44 * i, top + 28, number, 16)
+    for x, y, words in (105, 58, "x"), (193, 128, "w"), (105, 198, "y"):
+        d.text(x, y, words, 15, align="right")
+    for i in range(3):
+        d.line((230 + 44 * i, 74), (230 + 44 * i, 100), dashed=True)
+    d.arrow((274, 144), (235, 169), RED)
+    d.text(490, 58, "$x_0$ to $x_7$", 14, GREY, "left")
+    d.text(360, 128, "slides along", 13, BLUE, "left")
+    d.text(400, 198, "$y_2 = 2 \\cdot 0 + 1 \\cdot 2 + 3 \\cdot 5$", 14, RED, "left")
+    return d.png()
+
+
 def shifted():
     d = Drawing(640, 150)
     for i, letter in enumerate("to be or"):
@@ -382,4 +404,4 @@ def block():
 
 PICTURES = {picture.__name__: picture for picture in (
     network, loops, paths, secant, upstream, product, broadcast, surprise, training, split,
-    diamond, columns, window, shifted, unrolled, attend, causal, heads, block)}
+    diamond, columns, window, signal, shifted, unrolled, attend, causal, heads, block)}

@@ -15,20 +15,20 @@
 # %% [markdown]
 # # Problem set 1: backpropagation, and perceptrons on MNIST
 #
-# First you will see a network learn to read handwritten digits, with a dozen lines of code and in
-# a few seconds. Then you take it apart, and write every part of it yourself.
+# First you will see a network learn to read handwritten digits, in a dozen lines of code and a few
+# seconds. Then you will take it apart, and write every part of it yourself.
 #
 # | | section | you write | hours |
 # |---|---|---|---|
 # | 0 | A network that reads digits | | 0.2 |
-# | 1 | The framework: a list, forwards and backwards | a prediction, a graph, the walk | 1.4 |
-# | 2 | Checking gradients | a gradient checker | 1.2 |
-# | 3 | Activations: functions of one number at a time | Tanh, ReLU, LeakyReLU | 0.5 |
-# | 4 | Two inputs, and shapes | four gradients | 1.4 |
-# | 5 | Softmax and cross-entropy: functions of a whole row | three gradients | 1.3 |
+# | 1 | The framework: a list, forwards and backwards | a prediction, a graph, the walk | 1.2 |
+# | 2 | Checking gradients | a gradient checker | 0.8 |
+# | 3 | Activations: functions of one number at a time | Tanh, ReLU | 0.4 |
+# | 4 | Two inputs, and shapes | three gradients | 1 |
+# | 5 | Softmax and cross-entropy: functions of a whole row | two gradients | 1 |
 # | 6 | Gradient descent on points | a training loop | 0.7 |
-# | 7 | Perceptrons on MNIST | gradient descent, an evaluation | 0.8 |
-# | 8 | Find the error | five corrections | 0.7 |
+# | 7 | Perceptrons on MNIST | gradient descent, an error rate | 0.8 |
+# | 8 | Find the error | four corrections | 0.7 |
 # | 9 | Your best perceptron | all of it | 1 |
 #
 # Terms are explained where they first appear, and listed [at the end](#Words-and-letters). The
@@ -37,11 +37,11 @@
 # %% [markdown]
 # **How to work.** You need derivatives, the chain rule and NumPy's arrays; backpropagation is
 # explained here. Replace the lines `# YOUR CODE HERE` and `raise NotImplementedError()`, run the
-# cell, then the check below it. A check tries your answer on some examples, and says what differs
-# and where. Passing means that it found no mistake, not that there is none. Until it passes, the
-# notebook goes on with EDF's own component, so you are never stuck. Stuck on an exercise? Unfold
-# its *Hint*, and only then what lies under it. Answer a question *before* you run the cell below
-# it. A cell that never ends: interrupt the kernel.
+# cell, then run the check below it. A check tries your answer on some examples and says what
+# differs, and where. Passing means that it found no mistake, not that there is none. Until it
+# passes, the notebook goes on with EDF's own component, so nothing holds you up. If you need help,
+# unfold the *Hint*, and only then what lies below it. Answer a question *before* you run the cell
+# below it. If a cell never ends, interrupt the kernel.
 #
 # After section 0, each section runs on its own.
 
@@ -49,8 +49,8 @@
 # ## 0 A network that reads digits
 #
 # **The data** is [MNIST](https://doi.org/10.1109/5.726791): 70,000 handwritten digits, 28 x 28
-# pixels each, 60,000 to learn from and 10,000 to be tested on. Where it can neither be found nor
-# downloaded, 1,797 small digits that come with EDF take its place: everything runs, but the
+# pixels each, 60,000 to learn from and 10,000 for the test. If it can be neither found nor
+# downloaded, the 1,797 small digits that come with EDF take its place: everything runs, but the
 # figures in the text are those of MNIST. Which two digits would *you* mix up?
 
 # %%
@@ -64,10 +64,10 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 import edf
-from edf import LeakyReLU, ReLU, SGD, Sigmoid, Softmax, SoftmaxCrossEntropy, Tanh
+from edf import ReLU, SGD, Sigmoid, Softmax, SoftmaxCrossEntropy, Tanh
 from mnist_loader import load
 from problem_sets import engine
-from problem_sets.nets import baselines, error_rate, film, held_out, mlp, numeric_gradient, train
+from problem_sets.nets import baselines, error_rate, held_out, mlp, numeric_gradient, train
 
 plt.rcParams.update({"axes.spines.top": False, "axes.spines.right": False, "axes.grid": True,
                      "grid.alpha": 0.3, "figure.constrained_layout.use": True, "figure.dpi": 90})
@@ -87,18 +87,19 @@ for digit, column in enumerate(axes.T):
 plt.show()
 
 # %% [markdown]
-# **The network.** Each image is a row of 784 pixels. Two *affine* layers, $xW + b$, turn it into
-# ten **scores**, one for each digit; between them stands a function that is not linear.
+# **The network.** Each image becomes a row of 784 pixels. Two *affine* layers, $xW + b$, turn it
+# into ten **scores**, one for each digit; between the two stands a function that is not linear.
 #
 # ![A network: pixels, 100 hidden units, ten scores, the loss](picture:network)
 #
-# The **loss** is a number that says how wrong the scores are. To learn is to make it smaller: look
-# at a few images (a *batch*), compute the slope of the loss along every weight (the *gradient*),
-# and move every weight $w$ a little downhill, with the *learning rate* $\eta$:
+# The **loss** is a number that says how wrong the scores are. Learning means making it smaller:
+# take a few images (a *batch*), compute the slope of the loss along every weight (the *gradient*),
+# and move every weight $w$ a little downhill. The *learning rate* $\eta$ says how far:
 #
 # $$w \leftarrow w - \eta\,\frac{\partial\,\text{loss}}{\partial w}$$
 #
-# That is **gradient descent**. Here it goes once through all images, which takes a few seconds.
+# That is **gradient descent**. The next cell goes through all images once, in a few seconds. How
+# many of the test images would a network get wrong that only guesses, and how many will this one?
 
 # %%
 edf.seed(1)
@@ -119,16 +120,16 @@ answers = scores.value.argmax(axis=1)
 print(f"wrong on {(answers != data.test_labels).mean():.1%} of the test images, {data.name}")
 
 # %% [markdown]
-# A network that guesses is wrong on 90 % of them. How did it get here, and what is still wrong?
-# Left, the loss as it learned; right, some of its mistakes, with its answer and, in brackets, the
-# truth. Would you have got them all?
+# A guess is wrong nine times in ten. How did the network get from there to here, and what does it
+# still get wrong? On the left is the loss while it learned; on the right are some of its mistakes,
+# with its answer and, in brackets, the truth. Would you have read them all correctly?
 #
-# By the end of this notebook you will have written `Affine`'s gradients, `ReLU`,
-# `SoftmaxCrossEntropy`, `SGD` and the loop, and `backward`, the function that seems to know
-# calculus; and your own network will make half as many mistakes, or fewer. To read beside it:
-# [chapter 6](https://www.deeplearningbook.org/contents/mlp.html) of Goodfellow, Bengio and
-# Courville, or [chapter 1](http://neuralnetworksanddeeplearning.com/chap1.html) of Nielsen, which
-# is gentler. EDF comes from the course [TTIC 31230](https://mcallester.github.io/ttic-31230/).
+# In this notebook you will write `Affine`'s gradients, `ReLU`, `SoftmaxCrossEntropy`, `SGD` and the
+# loop, as well as `backward`, the function that seems to know calculus; and a network of your own
+# will make half as many mistakes, or fewer. To read alongside: [chapter
+# 6](https://www.deeplearningbook.org/contents/mlp.html) of Goodfellow, Bengio and Courville, or
+# [chapter 1](http://neuralnetworksanddeeplearning.com/chap1.html) of Nielsen, which is gentler. EDF
+# comes from the course [TTIC 31230](https://mcallester.github.io/ttic-31230/).
 
 # %%
 wrong = np.flatnonzero(answers != data.test_labels)
@@ -148,15 +149,14 @@ plt.show()
 # %% [markdown]
 # ## 1 The framework: a list, forwards and backwards
 #
-# A loss is computed in simple steps, each of which uses results of earlier ones. EDF keeps the
-# steps, its **components**, in a list. `forward()` walks the list and sets the `value` of
-# each; `backward(loss)` walks it in reverse and sets each `grad`: if the `value` grows by a tiny
-# $h$, the loss grows by $h$ times `grad`. (For an array that holds for every entry, so `grad` has
-# the shape of `value`.)
+# A loss is computed in simple steps, each of which uses results of earlier ones. EDF keeps these
+# steps, its **components**, in a list. `forward()` walks the list and sets the `value` of each;
+# `backward(loss)` walks it in reverse and sets each `grad`: if `value` grows by a tiny $h$, the
+# loss grows by $h$ times `grad`. (That holds for every entry of an array.)
 #
-# An `Input` holds data, a `Param` what is learned, and all others are functions of those before
-# them. Which attributes of $c$ are known once the graph is built, which after `forward`, and which
-# only after `backward`?
+# An `Input` holds data, a `Param` holds what is learned, and every other component is a function
+# of earlier ones. Together they form the **graph**. Which attributes of $c$ are known once the
+# graph is built, which after `forward`, and which only after `backward`?
 
 # %%
 edf.clear()                     # empties the list
@@ -181,7 +181,7 @@ print("after backward: value", c.value, " grad", c.grad, " inputs[0].value", c.i
 #
 # <details><summary>Hint</summary>
 #
-# The number $p$ occurs twice in $\ell$, and its derivative has a term for each place.
+# $p$ occurs twice in $\ell$, and its derivative has a term for each occurrence.
 #
 # </details>
 
@@ -199,17 +199,16 @@ check("my_prediction");
 # %% [markdown]
 # ### The two loops
 #
-# `problem_sets/engine.py` is EDF without its seat belts, in sixty lines. Here is its heart, but for
-# `backward`, which you will write. `forward` can follow the list, since a component can only be
+# `problem_sets/engine.py` is EDF without its seat belts, in sixty lines. Below is its heart, except
+# for `backward`, which you will write. `forward` can follow the list, since a component can only be
 # built after its inputs. Read backwards, the list has every component **after everything that uses
-# it**: when its turn comes, its own gradient is complete, and can be passed on. No search is
-# needed.
+# it**: when its turn comes, its own gradient is complete and can be passed on. No search is needed.
 #
 # ![Two loops over one list, down for values and up for gradients](picture:loops)
 #
-# The mean of the loss is differentiated, so the walk back starts with 1 / (number of entries). `f`
-# is a component's formula; `d<input>` turns `dy`, the gradient of the loss with respect to its
-# value, into that with respect to one input.
+# `f` is a component's formula. A **d-method**, `d` and the name of an input, turns `dy`, the
+# gradient of the loss with respect to the component's value, into the gradient with respect to that
+# input. Which line below calls it?
 
 # %%
 for part in engine.forward, engine.Component, engine.Param:
@@ -218,50 +217,41 @@ for part in engine.forward, engine.Component, engine.Param:
 # %% [markdown]
 # ### Watch it run
 #
-# Let $\ell = e^{\sigma(x)\tanh(x)}$ at $x = 0.5$, where $\sigma(x) = 1 / (1 + e^{-x})$ is the
-# *sigmoid*. We call `forward()` of one component after the other by hand, and draw the graph after
-# each step. On how many paths does $x$ reach the loss? (`()` is the shape of a single number.)
+# Let $\ell = e^{\sigma(x)\,x^2}$ at $x = 0.5$, where $\sigma(x) = 1 / (1 + e^{-x})$ is the
+# *sigmoid*. `edf.walk` shows both walks, a component at a time, with its formula and the numbers:
+# click on *step*. In which of the backward steps will `x.grad` change? And what would come out if
+# each step *replaced* what it finds there, with `=` in place of `+=`? (`()` is the shape of a
+# number.)
 
 # %%
 edf.clear()
 x = edf.Param(0.5, name="x")
-y, z = edf.Sigmoid(x), edf.Tanh(x)
-loss = edf.Exp(y * z)
-frames = {}
-for component in edf.components[1:]:            # x has its value
-    component.forward()
-    frames[f"{component.name}.forward()"] = edf.draw(loss, values=True)
-film(frames)
-
-# %% [markdown]
-# Now backwards. The gradient of the loss with respect to itself is 1. In which of the four steps
-# will `x.grad` change, and what will the second change do to what the first one left there?
-
-# %%
-loss.grad = np.array(1.0)
-frames = {}
-for component in edf.components[:0:-1]:         # in reverse, down to the one after x
-    component.backward()
-    print(f"{component.name + '.backward()':22} x.grad is", x.grad)
-    frames[f"{component.name}.backward()"] = edf.draw(loss, values=True)
-film(frames)
+loss = edf.Exp(edf.Sigmoid(x) * x ** 2)
+edf.walk(loss)
 
 # %% [markdown]
 # <details><summary>What came out</summary>
 #
-# Two arrows leave $x$, so `x.grad` changes twice. Tanh comes first, since the list is walked in
-# reverse, and leaves its share, 0.6527. Sigmoid **adds** the other one, 0.1448.
+# Two arrows leave $x$, so `x.grad` changes twice, in the last two steps. The square comes first,
+# since the list is walked in reverse, and leaves its share, 0.727; the sigmoid **adds** the other
+# one, 0.0686. If it replaced what is there, `x.grad` would be 0.0686, or 0.727 had the sigmoid been
+# built second: a mistake that depends on the order in which the graph was built.
 #
 # </details>
 #
-# **Exercise 1.2: build a graph.** Return the component $\ell = x \tanh(e^{-x})$ of a given `x`,
-# out of `edf.Tanh`, `edf.Exp` and operators. Note that $x$ is used twice, and that one of its two
-# paths to the loss is longer than the other.
+# The chain rule has one term for each path, so a component adds its share to the `grad` of its
+# inputs:
+#
+# ![Two paths from x to the loss, with the slope of each step](picture:paths)
+#
+# **Exercise 1.2: build a graph.** From a component `x`, build $\ell = x \tanh(e^{-x})$ with
+# `edf.Tanh`, `edf.Exp` and operators, and return it. Note that $x$ is used twice, and that one of
+# its two paths to the loss is longer than the other.
 #
 # <details><summary>Hint</summary>
 #
-# Start from the inside: a minus sign in front of a component builds a component, and so does each
-# of the classes when it is called with one.
+# Start from the inside: a minus sign in front of a component builds a component, and so does a
+# call of one of the classes.
 #
 # </details>
 
@@ -277,72 +267,40 @@ def my_graph(x):
 check("my_graph");
 
 # %% [markdown]
-# ### Gradients are added
+# ### The walk
 #
-# ![Two paths from x to the loss, with the slope of each step](picture:paths)
-#
-# The chain rule has one term for each path, so a component **adds** its share to the `grad` of its
-# inputs. What happens if it assigns instead, with `=` in place of `+=`? `Forgetful` is a parameter
-# that keeps only the last share it was given. What would you say of the two wrong answers below,
-# and of what decides between them?
-
-# %%
-class Forgetful(edf.Param):
-    def add_grad(self, grad):
-        self.grad = grad                        # = in place of +=
-
-
-for kind in edf.Param, Forgetful:
-    for order in "sigmoid first", "tanh first":
-        edf.clear()
-        x = kind(0.5)
-        if order == "sigmoid first":
-            y, z = edf.Sigmoid(x), edf.Tanh(x)
-        else:
-            z, y = edf.Tanh(x), edf.Sigmoid(x)
-        loss = edf.Exp(y * z)
-        edf.forward()
-        edf.backward(loss)
-        print(f"{kind.__name__:9}  {order:13}  x.grad = {x.grad:.10f}")
+# Now for `backward` itself. EDF keeps each gradient in its component. That is convenient but not
+# essential: a dictionary would do. `shares(component, dy)` calls the d-methods of a component as
+# its `backward` does, but hands the results out, as pairs (input, share), instead of adding them
+# anywhere: for `x * x` at $x = 3$ and `dy` = 1, it returns the pair (x, 3) twice.
 
 # %% [markdown]
-# <details><summary>What came out</summary>
-#
-# They add up to the right one, and which of them you get depends on the order in which the graph
-# was built.
-#
-# </details>
-#
-# EDF keeps each gradient in its component. That is convenient, but not essential: a dictionary
-# would do. `shares(component, dy)` calls the d-methods of a component just as its `backward` does,
-# but hands the results out, as pairs (input, share), instead of adding them anywhere: for `x * x`
-# at $x = 3$ and `dy` = 1, it gives (x, 3) twice.
-#
-# **Exercise 1.3: the walk.** `forward()` has been run. Return a dictionary of gradients: for the
-# loss, and for all components that its gradient reaches, each of the shape of its value.
-# Differentiate the mean of the loss, as EDF does. Neither read nor write the `grad` of a component.
+# **Exercise 1.3: the walk.** `forward()` has been run. Complete the dictionary: the gradient of
+# every component that leads to the loss, in the shape of its value. Neither read nor write the
+# `grad` of a component. (A loss may be an array, of which EDF differentiates the mean: so the walk
+# starts with 1 / size in every entry.)
 #
 # Add with `p + q`: shares may be views of other arrays, which `+=` would change too.
 #
 # <details><summary>Hint</summary>
 #
-# Start with the loss alone; then go through `edf.components` so that the gradient of each is
-# complete before it is passed on, and skip those without one: they do not lead to the loss.
-# `gradients.get(key, 0)` is 0 where there is none yet.
+# Go through `edf.components` so that the gradient of each is complete before it is passed on, and
+# skip those that have none: they do not lead to the loss. `gradients.get(key, 0)` is 0 if there is
+# none yet.
 #
 # </details>
 
 # %%
 def my_gradients(loss, shares):
     """Return {component: gradient of the mean of loss.value}."""
-    ### BEGIN SOLUTION
     gradients = {loss: np.full(loss.value.shape, 1 / loss.value.size)}
+    ### BEGIN SOLUTION
     for node in reversed(edf.components):
         if node in gradients:
             for source, share in shares(node, gradients[node]):
                 gradients[source] = gradients.get(source, 0) + share
-    return gradients
     ### END SOLUTION
+    return gradients
 
 
 # %%
@@ -356,7 +314,7 @@ print(inspect.getsource(engine.backward))       # to compare with your walk, onc
 #
 # That was backpropagation, which [Rumelhart, Hinton and Williams](https://doi.org/10.1038/323533a0)
 # made popular in 1986; see also a [survey](https://arxiv.org/abs/1502.05767), and
-# [micrograd](https://github.com/karpathy/micrograd), an engine of the size of ours.
+# [micrograd](https://github.com/karpathy/micrograd), an engine about as small as ours.
 #
 # With a wrong formula for a gradient a network may still learn, only worse. So every formula is
 # **checked** against the values of the function alone, with a *central difference*:
@@ -365,18 +323,18 @@ print(inspect.getsource(engine.backward))       # to compare with your walk, onc
 #
 # ![The slope of a curve, and of the line through two points of it](picture:secant)
 #
-# It needs no formula of a derivative, so it cannot repeat the mistake that it looks for. (Why
+# This needs no formula for the derivative, so it cannot repeat the mistake that it looks for. (Why
 # $h = 10^{-5}$, below? See section 2 of `theory.ipynb`.)
 
 # %% [markdown]
-# **Exercise 2.1: a gradient.** Return the central differences of `function`, which takes an array
-# like `x` and returns one number, as an array of the shape of `x`: move each entry alone. The
-# caller's `x` must not change. (It holds floats.)
+# **Exercise 2.1: a gradient.** `function` takes an array like `x` and returns one number. Return
+# its central differences, an array of the shape of `x`: move one entry at a time. The caller's `x`
+# must not change. (It holds floats.)
 #
 # <details><summary>Hint</summary>
 #
-# `np.ndindex(x.shape)` runs through the positions of all entries, whatever the number of axes.
-# For each, move this entry in a copy of `x`; the two points are $2h$ apart.
+# `i` is a position, with as many indices as `x` has axes, so `x[i]` is one entry. Move it in a copy
+# of `x`, up and down; the two points are $2h$ apart.
 #
 # </details>
 
@@ -384,13 +342,13 @@ print(inspect.getsource(engine.backward))       # to compare with your walk, onc
 def my_numeric_gradient(function, x, h=1e-5):
     """Return the gradient of function at the array x, by central differences."""
     slopes = np.zeros_like(x)
-    ### BEGIN SOLUTION
-    for i in np.ndindex(x.shape):
+    for i in np.ndindex(x.shape):           # the positions of all entries, one after the other
+        ### BEGIN SOLUTION
         up, down = x.copy(), x.copy()
         up[i] += h
         down[i] -= h
         slopes[i] = (function(up) - function(down)) / (2 * h)
-    ### END SOLUTION
+        ### END SOLUTION
     return slopes
 
 
@@ -400,10 +358,12 @@ numeric_gradient = check("my_numeric_gradient")
 # %% [markdown]
 # ### The upstream gradient
 #
-# A component turns `dy` into `dx`. To check it we need a loss, that is, a `dy`. The obvious loss is
-# the sum of all outputs, whose `dy` is 1 everywhere. Below, `NoUpstream` forgets `dy`, and `Zero`
-# always returns 0. How far is each from the right component if `dy` is 1 everywhere, and how far if
-# `dy` is random? Before you run it: which mistake is invisible to a `dy` of ones, and why?
+# A component turns `dy`, which comes from **upstream**, into `dx`. To check it we need a loss, that
+# is, a `dy`. The obvious loss is the sum of all outputs, whose `dy` is 1 everywhere. Below,
+# `NoUpstream` forgets `dy`, and `Zero` always returns 0. (*Softmax*, the topic of section 5, turns
+# each row into probabilities, which add up to 1.) How far will each be from the right component if
+# `dy` is 1 everywhere, and how far if `dy` is random? Which of the two mistakes is invisible to a
+# `dy` of ones, and why?
 
 # %%
 edf.clear()
@@ -421,19 +381,13 @@ class Zero(edf.Softmax):
         return np.zeros(x.shape)
 
 
-def dx_of(component, x, dy):
-    """Return what the d-method of a component makes of dy."""
-    edf.clear()
-    node = component(edf.Param(x))
-    edf.forward()
-    return node.dx(dy, x)
-
-
-x = np.array([[-1.0, 0.3, 0.8], [0.5, -0.4, 1.2]])
-for kind, dy in ("ones", np.ones(x.shape)), ("random", edf.rng.normal(size=x.shape)):
-    for wrong, right in (NoUpstream, edf.Sigmoid), (Zero, edf.Softmax):
-        distance = abs(dx_of(wrong, x, dy) - dx_of(right, x, dy)).max()
-        print(f"dy {kind:6}  {wrong.__name__:10} is {distance:.1e} from {right.__name__}")
+x = edf.Param([[-1.0, 0.3, 0.8], [0.5, -0.4, 1.2]])
+pairs = (NoUpstream(x), edf.Sigmoid(x)), (Zero(x), edf.Softmax(x))
+edf.forward()
+for kind, dy in ("ones", np.ones((2, 3))), ("random", edf.rng.normal(size=(2, 3))):
+    for wrong, right in pairs:
+        distance = abs(wrong.dx(dy, x.value) - right.dx(dy, x.value)).max()
+        print(f"dy {kind:6}  {type(wrong).__name__:10} is off by {distance:.1e}")
 
 # %% [markdown]
 # <details><summary>What came out</summary>
@@ -444,23 +398,21 @@ for kind, dy in ("ones", np.ones(x.shape)), ("random", edf.rng.normal(size=x.sha
 #
 # </details>
 #
-# So take **random** numbers: the loss $\sum_i r_i\,y_i$ has the upstream gradient $r$. One more
-# question is what a small difference *is*: $10^{-5}$ is little beside 1000, and much beside
+# So take **random** numbers $r$: the loss $\sum_i r_i\,y_i$ has the upstream gradient $r$. One more
+# question is when a difference counts as *small*: $10^{-5}$ is little beside 1000, and much beside
 # $10^{-5}$. So compare it with the largest entry of the whole gradient:
 #
 # $$\text{error} = \frac{\max_i |a_i - b_i|}{\max\bigl(\max_i |a_i|,\ \max_i |b_i|\bigr)}$$
 
 # %% [markdown]
-# **Exercise 2.2: the checker.** Return this error for the gradient that backpropagation gives to
-# `param`, with the loss $\sum_i r_i\,y_i$: $y$ is the value of `node`, of any shape, $r$ are random
-# numbers, and the loss is the `edf.Sum` of the product of `node` and an `edf.Input`. Compare with
-# `numeric_gradient(function, x)`, like that of exercise 2.1.
+# **Exercise 2.2: the checker.** Return this error for `param.grad`. The loss $\sum_i r_i\,y_i$ is
+# built, and `loss_at` returns it for any other value of `param`. Compare with
+# `numeric_gradient(function, x)`, which works like that of exercise 2.1.
 #
 # <details><summary>Hint</summary>
 #
-# Run `forward` once to learn the shape of $y$, then build the loss; `edf.rng.normal(size=...)`
-# draws the random numbers. `function` assigns the array that it gets to `param.value`, runs the
-# graph and returns the loss. Put `x` back and run `forward` again before `backward`.
+# Three steps: the differences of `loss_at`; then `backward`, with the graph run at `x` itself once
+# more; then the formula.
 #
 # </details>
 
@@ -469,8 +421,7 @@ def my_check(component, x, numeric_gradient):
     """Return the relative error in the gradient of component(edf.Param(x))."""
     edf.clear()
     param = edf.Param(x)
-    node = component(param)
-    ### BEGIN SOLUTION
+    node = component(param)                 # of any shape
     edf.forward()
     r = edf.Input(edf.rng.normal(size=node.value.shape))
     loss = edf.Sum(r * node)
@@ -480,6 +431,7 @@ def my_check(component, x, numeric_gradient):
         edf.forward()
         return float(loss.value)
 
+    ### BEGIN SOLUTION
     expected = numeric_gradient(loss_at, x)
     loss_at(x)
     edf.backward(loss)
@@ -492,29 +444,14 @@ def my_check(component, x, numeric_gradient):
 gradient_error = check("my_check")
 
 # %% [markdown]
-# Two more wrong components: a square whose gradient has lost the factor $x$, and an exponential
-# with the wrong sign. Where will the four wrong ones lie in the plot below, where seven of EDF's,
-# and how carefully does one have to choose the tolerance between them (the dotted line)?
+# In the plot below, where will the two wrong components lie, and where seven of EDF's? How
+# carefully does one have to choose the tolerance between them (the dotted line)?
 
 # %%
-class WrongSquare(edf.Component):
-    def f(self, x):
-        return x ** 2
-
-    def dx(self, dy, x):
-        return 2 * dy                           # without the factor x
-
-
-class Minus(edf.Exp):
-    def dx(self, dy, x):
-        return -super().dx(dy, x)
-
-
 x = edf.rng.normal(size=(3, 4))
 rights = edf.Sigmoid, edf.Tanh, edf.ReLU, edf.Exp, edf.Softmax, edf.LogSoftmax, edf.Softplus
-wrongs = NoUpstream, Zero, WrongSquare, Minus
-fig, ax = plt.subplots(figsize=(7, 3.2))
-for kinds, style, label in (rights, "C0o", "of EDF"), (wrongs, "C3X", "wrong"):
+fig, ax = plt.subplots(figsize=(7, 2.8))
+for kinds, style, label in (rights, "C0o", "of EDF"), ((NoUpstream, Zero), "C3X", "wrong"):
     errors = [gradient_error(kind, x, numeric_gradient) for kind in kinds]
     ax.plot(errors, [kind.__name__ for kind in kinds], style, label=label)
 ax.axvline(1e-6, color="gray", linestyle=":")
@@ -526,23 +463,23 @@ plt.show()
 # %% [markdown]
 # The gap is wide: any tolerance inside it will do. `edf.check_gradients(loss)` does the same for
 # every component of a graph, and the checks of this notebook use it. Two warnings. At a **kink**,
-# such as that of ReLU at 0, the two points lie on different sides, and their difference is a mean
-# of two slopes: check away from kinks. And a check speaks only about the numbers at which it was
-# made: `WrongSquare` claims 2 in place of $2x$, which is right where $x = 1$. So check several
-# rows, all different, none of them special. (More in the
-# [notes of CS231n](https://cs231n.github.io/neural-networks-3/#gradcheck).)
+# such as that of $\max(x, 0)$ at 0, the two points lie on different sides, and their difference is
+# a mean of two slopes: check away from kinks. And a check speaks only about the numbers at which it
+# was made: 2 in place of $2x$ is right where $x = 1$. So check several rows, all different and none
+# of them special. (More in the [notes of
+# CS231n](https://cs231n.github.io/neural-networks-3/#gradcheck).)
 
 # %% [markdown]
 # ## 3 Activations: functions of one number at a time
 #
-# An activation applies one function $f$ to every entry, whatever the shape. An entry of the input
-# then influences one entry of the output and no other, so there is nothing to add up: its gradient
-# is what arrives from upstream, times the slope of $f$ at this entry.
+# An **activation** applies one function $f$ to every entry, whatever the shape. So an entry of the
+# input influences one entry of the output and no other, and there is nothing to add up: its
+# gradient is what arrives from upstream, times the slope of $f$ at this entry.
 #
 # ![A component: x comes in, y goes out, dy comes back, dx goes on](picture:upstream)
 #
-# As an example, here is the sigmoid, with $\sigma' = \sigma\,(1 - \sigma)$. Within a d-method, the
-# value that `f` computed is at hand as `self.value`. Do not write into `dy`, `x` or `self.value`:
+# As an example, here is the sigmoid, with $\sigma' = \sigma\,(1 - \sigma)$. In a d-method,
+# `self.value` is the value that `f` has computed. Do not write into `dy`, `x` or `self.value`:
 # others use them.
 
 # %%
@@ -568,8 +505,8 @@ for name, error in edf.check_gradients(y).items():
 
 # %% [markdown]
 # **Exercise 3.1: Tanh.** $y = \tanh x = \dfrac{e^x - e^{-x}}{e^x + e^{-x}}$, `np.tanh` in NumPy.
-# Write `dx`, with the derivative in terms of $y$, as for the sigmoid; `x`, `dy` and the result
-# have one shape. (You can also derive it from $\tanh x = 2\sigma(2x) - 1$.)
+# Write `dx`, with the derivative in terms of $y$, as for the sigmoid; `x`, `dy` and the result have
+# the same shape.
 #
 # <details><summary>Hint</summary>
 #
@@ -619,42 +556,16 @@ class MyReLU(edf.Component):
 ReLU = check("MyReLU")
 
 # %% [markdown]
-# **Exercise 3.3: LeakyReLU.** $y = x$ where $x > 0$ and $y = a x$ elsewhere, with a small slope
-# $a$, so that some gradient always gets through. Write both methods; an option like `slope` is
-# one more argument of `f`, with a default, and of `dx`.
-#
-# <details><summary>Hint</summary>
-#
-# `np.where(condition, this, that)` takes each entry from one of two arrays.
-#
-# </details>
-
-# %%
-class MyLeakyReLU(edf.Component):
-    def f(self, x, slope=0.01):
-        ### BEGIN SOLUTION
-        return np.where(x > 0, x, slope * x)
-        ### END SOLUTION
-
-    def dx(self, dy, x, slope):
-        ### BEGIN SOLUTION
-        return np.where(x > 0, dy, slope * dy)
-        ### END SOLUTION
-
-
-# %%
-LeakyReLU = check("MyLeakyReLU")
-
-# %% [markdown]
-# From here on, `Tanh`, `ReLU` and `LeakyReLU` are your classes where the check has passed, and
-# EDF's where it has not. Where, in the four plots below, will the gradient be close to zero? There,
-# whatever the loss says, nothing is learned. And what is the largest share of a gradient that a
-# sigmoid can pass on?
+# From here on, `Tanh` and `ReLU` are your classes if their checks have passed, and EDF's if not.
+# Where, in the plots below, will the gradient be close to zero? There, whatever the loss says,
+# nothing is learned. What does `LeakyReLU`, which is $x$ on the right and a small multiple of $x$
+# on the left, do about it? And what is the largest share of a gradient that a sigmoid can pass on?
 #
 # <details><summary>What comes out</summary>
 #
-# At both ends for Sigmoid and Tanh, and on half of the line for ReLU. A sigmoid passes on a quarter
-# at best, so four of them in a row pass on less than a half per cent: one reason why
+# At both ends for Sigmoid and Tanh, and on half of the line for ReLU; LeakyReLU lets some gradient
+# through everywhere. A sigmoid passes on a quarter at best, so four of them in a row pass on less
+# than half a per cent: one reason why
 # [deep networks took to ReLU](http://proceedings.mlr.press/v15/glorot11a.html).
 #
 # </details>
@@ -662,7 +573,7 @@ LeakyReLU = check("MyLeakyReLU")
 # %%
 edf.clear()
 x = edf.Param(np.linspace(-5, 5, 201))
-activations = [MySigmoid(x), Tanh(x), ReLU(x), LeakyReLU(x, slope=0.1)]
+activations = [MySigmoid(x), Tanh(x), ReLU(x), edf.LeakyReLU(x, slope=0.1)]
 edf.forward()
 fig, axes = plt.subplots(1, 4, figsize=(10, 2.6))
 for y, ax in zip(activations, axes):
@@ -676,9 +587,9 @@ plt.show()
 # %% [markdown]
 # ## 4 Two inputs, and shapes
 #
-# A component with two inputs has two methods, `da` and `db`. Both get `dy` and all arguments of
+# A component with two inputs has two d-methods, `da` and `db`. Both get `dy` and all arguments of
 # `f`; each returns the gradient of its own input, **in the shape of that input**. Three steps lead
-# to all formulas here:
+# to every formula here:
 #
 # 1. Write one entry of the result with indices: $y_{kl} = \dots$
 # 2. Differentiate it with respect to one entry of the input. Brackets, $[k = i]$ for 1 if $k = i$
@@ -696,7 +607,7 @@ plt.show()
 # $$a^\nabla_{ij} = \sum_{kl} y^\nabla_{kl}\,b_{kl}\,[k = i]\,[l = j] = y^\nabla_{ij}\,b_{ij},
 # \qquad b^\nabla_{ij} = y^\nabla_{ij}\,a_{ij}\text{ likewise}$$
 #
-# In code, that is one line each. (How to treat whole matrices at once is told in
+# In code, that is one line each. (For whole matrices at once see
 # [a tutorial on matrix calculus](https://arxiv.org/abs/1802.01528).)
 
 # %%
@@ -727,7 +638,8 @@ for name, error in edf.check_gradients(y).items():
 # <details><summary>Hint</summary>
 #
 # Entries meet entries, so nothing is transposed and nothing is added up. The derivative of $1 / b$
-# is $-1 / b^2$. What you get that way, without $y^\nabla$, is only the **local** derivative.
+# is $-1 / b^2$. What you get this way is only the **local** derivative: where does $y^\nabla$ come
+# in?
 #
 # </details>
 #
@@ -760,133 +672,90 @@ class MyDivide(edf.Component):
 check("MyDivide");
 
 # %% [markdown]
-# **Exercise 4.2: the matrix product.** $y_{kl} = \sum_m a_{km}\,b_{ml}$: an entry of $a$ is now
-# used in a whole row of $y$. Go through the three steps on paper, then write what you get with `@`:
-# `da` takes `dy` (N, H) to the shape (N, M) of `a`, and `db` to the shape (M, H) of `b`.
+# **Exercise 4.2: the affine map.** Networks are made of $y = xw + b$: $x$ (B, D) holds B examples
+# of D inputs each, and $w$ (D, H) and the bias $b$ (H,) are the same for all of them,
+#
+# $$y_{nh} = \sum_d x_{nd}\,w_{dh} + b_h .$$
+#
+# An entry of $x$ is used in a whole row of $y$, and an entry of $b$ in a whole column. Go through
+# the three steps on paper, then write what you get, the first two with `@`.
 #
 # ![Three matrices and the shapes of their gradients](picture:product)
 #
 # <details><summary>Hint</summary>
 #
-# Both results are sums over **one** index of a product of two matrices, so they are matrix products
-# themselves. `p @ q` adds up over the last index of `p` and the first of `q`; where the index
-# stands in the other place, the transpose `.T` brings it there.
+# `dx` and `dw` are sums over **one** index of a product of two matrices, so they are matrix
+# products themselves. `p @ q` adds up over the last index of `p` and the first of `q`; where the
+# index stands in the other place, the transpose `.T` brings it there. And $\partial y_{nh} /
+# \partial b_j = [h = j]$, for every $n$: `sum(axis=0)` adds up rows.
 #
 # </details>
 #
 # <details><summary>The derivation</summary>
 #
-# $$\frac{\partial y_{kl}}{\partial a_{ij}} = [k = i]\;b_{jl},\quad
-# a^\nabla_{ij} = \sum_l y^\nabla_{il}\,b_{jl};\qquad
-# \frac{\partial y_{kl}}{\partial b_{ij}} = a_{ki}\,[l = j],\quad
-# b^\nabla_{ij} = \sum_k a_{ki}\,y^\nabla_{kj}$$
+# $$\frac{\partial y_{nh}}{\partial x_{ij}} = [n = i]\;w_{jh},\quad
+# x^\nabla_{ij} = \sum_h y^\nabla_{ih}\,w_{jh};\qquad
+# \frac{\partial y_{nh}}{\partial w_{ij}} = x_{ni}\,[h = j],\quad
+# w^\nabla_{ij} = \sum_n x_{ni}\,y^\nabla_{nj};\qquad
+# b^\nabla_j = \sum_n y^\nabla_{nj}$$
 #
 # </details>
 
 # %%
-class MyMatMul(edf.Component):
-    def f(self, a, b):
-        return a @ b                    # (N, M) @ (M, H) -> (N, H)
+class MyAffine(edf.Component):
+    def f(self, x, w, b):
+        return x @ w + b                # (B, D) @ (D, H) + (H,) -> (B, H)
 
-    def da(self, dy, a, b):
+    def dx(self, dy, x, w, b):
         ### BEGIN SOLUTION
-        return dy @ b.T                 # (N, H) @ (H, M) -> (N, M)
+        return dy @ w.T                 # (B, H) @ (H, D) -> (B, D)
         ### END SOLUTION
 
-    def db(self, dy, a, b):
+    def dw(self, dy, x, w, b):
         ### BEGIN SOLUTION
-        return a.T @ dy                 # (M, N) @ (N, H) -> (M, H)
+        return x.T @ dy                 # (D, B) @ (B, H) -> (D, H)
+        ### END SOLUTION
+
+    def db(self, dy, x, w, b):
+        ### BEGIN SOLUTION
+        return dy.sum(axis=0)           # (B, H) -> (H,)
         ### END SOLUTION
 
 
 # %%
-check("MyMatMul");
+check("MyAffine");
 
 # %% [markdown]
-# ### A bias, and broadcasting
+# ### Broadcasting
 #
-# `Affine`, the component that networks are made of, is $y = xw + b$: with $x$ (B, D), B examples of
-# D inputs each, $w$ (D, H) and $b$ (H,). All B rows use the same bias. NumPy repeats an array
-# wherever that makes shapes fit, which is called
-# [**broadcasting**](https://numpy.org/doc/stable/user/basics.broadcasting.html).
+# NumPy repeats an array wherever that makes shapes fit, as it did with the bias. This is called
+# [**broadcasting**](https://numpy.org/doc/stable/user/basics.broadcasting.html). Copy forward, add
+# up backward:
 #
 # ![A bias is copied into every row; its gradient collects from every row](picture:broadcast)
 #
-# The loss below is the sum of all entries of $x + b$, where $x$ is (4, 3) and $b$ has one of four
-# shapes. So how large will each entry of `b.grad` be?
-
-# %%
-edf.clear()
-x = edf.Input(np.zeros((4, 3)))
-for shape in (3,), (1, 3), (4, 1), ():
-    b = edf.Param(np.zeros(shape))
-    loss = edf.Sum(x + b)
-    edf.forward()
-    edf.backward(loss)
-    print(f"b {str(shape):6}  b.grad {b.grad.tolist()}")
+# NumPy aligns shapes **from the right**, and repeats an array along axes that it lacks on the left,
+# and along its own axes of length 1. So mind what `sum` leaves behind: `sum(axis=1)` turns (B, H)
+# into (B,), and beside (B, H) that would be aligned with the *columns*: an error at best, and a
+# wrong result if B = H. `sum(axis=1, keepdims=True)` gives (B, 1), one number for each row. (For
+# arrays of any shape, see 3.3 and 3.4 of `theory.ipynb`.)
 
 # %% [markdown]
-# Each counts how often it was used. NumPy aligns shapes **from the right**, and repeats an array
-# along axes that its shape lacks on the left, and along its own axes of length 1:
-#
-# | shape of $b$ | shape of $y$ | repeated along | and to get back |
-# |---|---|---|---|
-# | (H,) | (B, H) | axis 0, which it lacks | axis 0 disappears |
-# | (1, H) | (B, H) | axis 0, of length 1 | axis 0 stays, with length 1 |
-# | (B, 1) | (B, H) | axis 1, of length 1 | axis 1 stays, with length 1 |
-# | () | (B, H) | both, which it lacks | both disappear |
-#
-# `sum(axis=1)` drops the axis, (B, H) to (B,); with `keepdims=True` it keeps it, as (B, 1). The
-# difference matters: beside (B, H), an array (B,) would be aligned with axis 1. That is an error at
-# best, and if B = H, a wrong result.
-
-# %% [markdown]
-# **Exercise 4.3: undo broadcasting.** `grad` has the shape of a result. Reduce it to the given
-# `shape`: that of an array which was broadcast to reach the result. What does an entry that was
-# copied to many places collect?
+# **Exercise 4.3: Select.** $y_n = x_{n t_n}$ takes one entry of each row, such as the probability
+# of the right class $t_n$. The class numbers `index` (B,) are data and need no d-method. Write
+# `dx`, from (B,) to (B, K).
 #
 # <details><summary>Hint</summary>
 #
-# Broadcast forward, sum backward. First sum over as many leading axes as `grad` has too many; then,
-# with `keepdims=True`, over all axes that have length 1 in `shape`. `sum` takes a tuple of axes,
-# and an empty one changes nothing.
-#
-# </details>
-
-# %%
-def my_unbroadcast(grad, shape):
-    """Return grad, summed over the axes along which an array of this shape was repeated."""
-    ### BEGIN SOLUTION
-    missing = grad.ndim - len(shape)
-    grad = grad.sum(axis=tuple(range(missing)))
-    repeated = tuple(axis for axis, length in enumerate(shape) if length == 1)
-    return grad.sum(axis=repeated, keepdims=True)
-    ### END SOLUTION
-
-
-# %%
-check("my_unbroadcast");
-
-# %% [markdown]
-# **Exercise 4.4: Select.** $y_n = x_{n t_n}$ takes one entry of each row, such as the probability
-# of the right class $t_n$. The class numbers are `index`, (B,), which is data and needs no method.
-# Write `f`, (B, K) to (B,), and `dx`, (B,) to (B, K). A batch may have one row only: then the value
-# is (1,), not ().
-#
-# <details><summary>Hint</summary>
-#
-# Two arrays of indices of the same length pick one entry for each pair of them, and can be
-# assigned to in the same way; the row numbers are `np.arange(len(x))`. All other entries of a row
-# have no influence on $y$.
+# Only the entries that were picked have any influence on $y$. What `f` picks with two arrays of
+# indices can be assigned to in the same way; start from `np.zeros_like(x)`.
 #
 # </details>
 
 # %%
 class MySelect(edf.Component):
     def f(self, x, index):
-        ### BEGIN SOLUTION
-        return x[np.arange(len(x)), index]                      # (B, K) -> (B,)
-        ### END SOLUTION
+        return x[np.arange(len(x)), index]      # one entry for each row: (B, K) -> (B,)
 
     def dx(self, dy, x, index):
         ### BEGIN SOLUTION
@@ -902,16 +771,16 @@ check("MySelect");
 # %% [markdown]
 # ### Diagonal or full
 #
-# Which outputs does one input change? Below is the matrix of derivatives for one row of six
-# numbers, in colours: output $i$ with respect to input $j$. `Normalize` divides a row by its sum,
-# and `Softmax` is the topic of the next section; the rows of both add up to 1. Which of the three
-# matrices will be diagonal, and what must the columns of the other two add up to?
+# Which outputs change if one input does? The next cell shows, as colours, the matrix of derivatives
+# for a row of six numbers: output $i$ with respect to input $j$. `Normalize` divides a row by its
+# sum, and `Softmax` is the topic of the next section; the outputs of both add up to 1. Which of the
+# three matrices will be diagonal, and what must each column of the other two add up to?
 #
 # <details><summary>What comes out</summary>
 #
 # Tanh is elementwise, so its matrix is diagonal. In the other two every input changes every output,
-# and the columns add up to 0: the sum of a row is 1 whatever the inputs are, so its slope is 0.
-# That is the gradient for a `dy` of ones, and a good test.
+# and each column adds up to 0: the outputs add up to 1 whatever the inputs are, so the slope of
+# their sum is 0.
 #
 # </details>
 
@@ -938,29 +807,31 @@ plt.show()
 #
 # The last layer gives each class a **score**. *Softmax* turns the scores $s$ of one image into
 # probabilities, $y_i = e^{s_i} / \sum_k e^{s_k}$. How good are they, if the right class is $c$? The
-# probability of being right on two images is the product of two probabilities, while their costs
-# should add up. A logarithm turns the one into the other, and $\log 1 = 0$. So the loss is
+# probability of getting two images right is a product of two probabilities, but a mean over images
+# adds up their losses. A logarithm turns products into sums, and certainty should cost nothing:
+# $\log 1 = 0$. So the loss is the **cross-entropy**,
 #
 # $$\ell = -\log y_c,$$
 #
-# the *cross-entropy*: how surprised the network is by the truth.
+# which says how surprised the network is by the truth.
 #
 # ![Scores become probabilities, and the probability of the right class a loss](picture:surprise)
 #
-# Being confidently wrong costs most: 0.7 for 1/2, 2.3 for 1/10, 6.9 for 1/1000.
+# To be confident and wrong costs most: a probability of 1/2 costs 0.7, 1/10 costs 2.3, and 1/1000
+# costs 6.9.
 
 # %% [markdown]
 # **Exercise 5.1: the gradient of Softmax.** Write it for a batch. In the code $s$ is `x`, $y$ is
 # `self.value` and $g = y^\nabla$ is `dy`, all (B, K). Every output depends on every score of its
-# row, so `dy` times a slope, entry by entry, is not enough. Start from one row: differentiate $y_i$
-# with respect to $s_j$, and add up over $i$. Where $i = j$, the score stands in the numerator too.
-# Then simplify, until no matrix is left.
+# row, so `dy` times a slope, entry by entry, is not enough. Start with one row: differentiate $y_i$
+# with respect to $s_j$, where $s_j$ is in the denominator always and in the numerator if $i = j$;
+# add up over $i$; and simplify until no matrix is left.
 #
 # <details><summary>Hint</summary>
 #
 # The quotient rule gives $\partial y_i / \partial s_j = y_i\,([i = j] - y_j)$. Multiply by $g_i$
-# and add up over $i$: what is left holds one sum over the whole row. Keep this sum as a column (B,
-# 1), `.sum(axis=1, keepdims=True)`, and take it row by row, not over the whole batch.
+# and add up over $i$: what is left has one sum over the whole row. Keep this sum as a column (B,
+# 1), one number for each row: `.sum(axis=1, keepdims=True)`.
 #
 # </details>
 #
@@ -993,73 +864,37 @@ class MySoftmax(edf.Component):
 Softmax = check("MySoftmax")
 
 # %% [markdown]
-# ### Logarithms of probabilities
+# ### Softmax and loss in one
 #
-# Why does `f` above subtract the largest score first? A number added to all scores of a row changes
-# nothing, since numerator and denominator change by the same factor; but $e^{1000}$ is too large
-# for a float. And the other way round: the loss needs $\log y_c$, and $y_c$ may be rounded to 0.
-# But the logarithm of a softmax needs no quotient, $z_i = \log y_i = s_i - \log\sum_k e^{s_k}$. How
-# do you compute it so that no power can overflow, and the sum cannot be 0?
+# Why does `f` above first subtract the largest score of the row? A number added to all scores of a
+# row changes nothing, since numerator and denominator change by the same factor; but $e^{1000}$ is
+# too large for a float. There is a second trap: the loss needs $\log y_c$, and a tiny $y_c$ is
+# rounded to 0. But a logarithm needs no quotient:
 #
-# **Exercise 5.2: LogSoftmax.** Write `f` and `dx` for a batch (B, K). Scores of $\pm 1000$ must
-# give finite values.
+# $$\ell = -\log\frac{e^{s_c}}{\sum_k e^{s_k}} = \log\sum_k e^{s_k} - s_c$$
 #
-# <details><summary>Hint</summary>
-#
-# In `f`, subtract the largest score of each row first, as for Softmax. In `dx`, the value is $z$,
-# so the softmax $y$ is its exponential. What is the derivative of the *log-sum-exp*, $\log\sum_k
-# e^{s_k}$, with respect to $s_j$? Note that it is in every $z_i$.
-#
-# </details>
-#
-# <details><summary>The derivation</summary>
-#
-# With $m = \max_k s_k$, $z_i = (s_i - m) - \log\sum_k e^{s_k - m}$: no power exceeds 1, and one of
-# them is 1, so the sum lies between 1 and K.
-#
-# The derivative of log-sum-exp with respect to $s_j$ is $e^{s_j} / \sum_k e^{s_k} = y_j$. So, with
-# $g = z^\nabla$,
-#
-# $$s^\nabla_j = \sum_i g_i\,\bigl([i = j] - y_j\bigr) = g_j - y_j \sum_i g_i .$$
-#
-# </details>
-
-# %%
-class MyLogSoftmax(edf.Component):
-    def f(self, x):
-        ### BEGIN SOLUTION
-        shifted = x - x.max(axis=1, keepdims=True)              # (B, K) - (B, 1) -> (B, K)
-        return shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
-        ### END SOLUTION
-
-    def dx(self, dy, x):
-        ### BEGIN SOLUTION
-        return dy - np.exp(self.value) * dy.sum(axis=1, keepdims=True)
-        ### END SOLUTION
-
-
-# %%
-LogSoftmax = check("MyLogSoftmax")
+# So networks are trained with one component for both, which computes this *log-sum-exp* from
+# shifted scores. Its sum lies between 1 and K.
 
 # %% [markdown]
-# **Exercise 5.3: both in one.** `SoftmaxCrossEntropy` takes scores (B, K) and the right classes
-# `labels` (B,), and gives one loss for each row, $\ell = \log\sum_k e^{s_k} - s_c$. Derive the
-# gradient with respect to the scores (B, K): it is shorter than either of its parts. `f` has kept
-# the probabilities as `self.p`, (B, K); `dy` is (B,), one factor for each row. (If the mean over a
-# batch follows, the 1 / B is in `dy` already.)
+# **Exercise 5.2: both in one.** `SoftmaxCrossEntropy` takes scores (B, K) and the right classes
+# `labels` (B,), and gives one loss for each row. Derive the gradient with respect to the scores,
+# (B, K), from the formula above: it is shorter than that of Softmax. `f` has kept the probabilities
+# as `self.p`, (B, K); `dy` is (B,), one factor for each row.
 #
 # <details><summary>Hint</summary>
 #
-# You know the derivative of log-sum-exp from exercise 5.2; what is that of $s_c$? Do not write into
-# `self.p`: `.copy()` first. And `dy[:, None]` is the column (B, 1).
+# What is the derivative of $\log\sum_k e^{s_k}$ with respect to $s_j$? You have met the quotient.
+# And that of $s_c$ is $[j = c]$. Do not write into `self.p`: `.copy()` first. `dy[:, None]` is the
+# column (B, 1).
 #
 # </details>
 #
 # <details><summary>The derivation</summary>
 #
-# $\partial\ell / \partial s_j = y_j - [j = c]$: the probabilities minus the one-hot label, a row
-# with 1 at the right class and 0 elsewhere. Nothing is divided by a probability that may have been
-# rounded to 0.
+# The derivative of log-sum-exp is $e^{s_j} / \sum_k e^{s_k} = y_j$, so $\partial\ell / \partial s_j
+# = y_j - [j = c]$: the probabilities minus the **one-hot** label, a row with 1 at the right class
+# and 0 elsewhere. Nothing is divided by a probability that may have been rounded to 0.
 #
 # </details>
 
@@ -1087,38 +922,33 @@ SoftmaxCrossEntropy = check("MySoftmaxCrossEntropy")
 # %% [markdown]
 # ### Three ways to one gradient
 #
-# The same loss can be composed in three ways. The last line below uses the rule for elementwise
-# functions, `dy * y * (1 - y)`, in place of Softmax's own. What do you expect of the first three
-# lines, what must each row of a right gradient add up to, and where is the last line still right?
+# The same loss can be put together in three ways. What do you expect of the three gradients, and
+# what must the entries of each row add up to?
 
 # %%
 edf.clear()
 scores, labels = edf.Param(edf.rng.normal(size=(4, 3))), edf.Input([0, 2, 1, 1])
-softmax = Softmax(scores)
 losses = {"SoftmaxCrossEntropy": SoftmaxCrossEntropy(scores, labels),
-          "-Select(LogSoftmax)": -edf.Select(LogSoftmax(scores), labels),
-          "CrossEntropy(Softmax)": edf.CrossEntropy(softmax, labels)}
+          "-Select(LogSoftmax)": -edf.Select(edf.LogSoftmax(scores), labels),
+          "CrossEntropy(Softmax)": edf.CrossEntropy(Softmax(scores), labels)}
 edf.forward()
 for name, loss in losses.items():
     edf.backward(loss)
     print(f"{name:21}  loss {loss.value.mean():.6f}  first row {scores.grad[0].round(4)}",
           f" largest row sum {abs(scores.grad.sum(axis=1)).max():.0e}")
-elementwise = softmax.grad * softmax.value * (1 - softmax.value)
-print(f"{'elementwise rule':36}  first row {elementwise[0].round(4)}",
-      f" largest row sum {abs(elementwise.sum(axis=1)).max():.0e}")
 
 # %% [markdown]
 # <details><summary>What came out</summary>
 #
 # The three agree, and their rows add up to 0, since a number added to all scores of a row changes
-# nothing. The elementwise rule is right at the right class, and misses what the other scores do to
-# it.
+# nothing.
 #
 # </details>
 #
-# They agree as long as no probability is rounded to 0. Below, left: at which lead of the wrong
-# class does the composed loss end in float32? Right: a step goes *against* the gradient. Which
-# scores will it raise, and which will it lower?
+# They agree as long as no probability is rounded to 0. In the left plot below the wrong class leads
+# by more and more: where will the curve of the loss composed of `Softmax` and $-\log$ end, in
+# float32? In the right one, each step goes *against* the gradient: which scores will it raise, and
+# which will it lower?
 
 # %%
 edf.clear()
@@ -1150,22 +980,20 @@ plt.show()
 #
 # </details>
 #
-# Networks are trained with `SoftmaxCrossEntropy`. It takes **scores**, while `CrossEntropy` takes
-# probabilities: a Softmax in front of `SoftmaxCrossEntropy` is a mistake that no error tells you
-# of, as the loss still falls.
+# `SoftmaxCrossEntropy` takes **scores**, while `CrossEntropy` takes probabilities. A Softmax in
+# front of `SoftmaxCrossEntropy` is a mistake that no error message tells you about, as the loss
+# still falls.
 
 # %% [markdown]
 # ## 6 Gradient descent on points
 #
-# Now a task that no straight line solves. A point $x = (x_1, x_2)$ is drawn from the normal
-# distribution, and it is of class 1 if
+# Now for a task that no straight line solves. A point $x = (x_1, x_2)$ is drawn from the normal
+# distribution, and is of class 1 if
 #
 # $$x^\top Q\,x > 0.6,\qquad Q = \begin{pmatrix} 1 & 0.5 \\ 1 & 0.2 \end{pmatrix},\qquad
 # \text{that is,}\quad x_1^2 + 1.5\,x_1 x_2 + 0.2\,x_2^2 > 0.6.$$
 #
-# Only the sum of the mixed entries counts, so $Q$ may be replaced by the symmetric matrix with 0.75
-# in both places. Its determinant is $0.2 - 0.75^2 < 0$: is the boundary an ellipse, a parabola or a
-# hyperbola? And how would you separate the classes with a few straight lines?
+# The boundary is a hyperbola. How would you separate the classes with a few straight lines?
 
 # %%
 edf.clear()
@@ -1205,38 +1033,36 @@ plt.show()
 # %% [markdown]
 # <details><summary>What came out</summary>
 #
-# A hyperbola, as a negative determinant says. Class 0 is the band between its two branches: that
-# takes two lines at least, and a few more follow the bends.
+# Class 0 is the band between the two branches. That takes at least two lines, and a few more to
+# follow the bends.
 #
 # </details>
 #
-# **Two numbers to beat.** A network that ignores its input can at best name the more frequent
-# class, which is right for 55 % of the points, and give each class its share $p_k$ as probability.
-# The mean loss is then $-\sum_k p_k \log p_k$, the *entropy* of the classes, here 0.689. (Nothing
-# does better: see section 3 of `theory.ipynb`.) A network that has learned anything from its input
-# beats both.
+# **Two numbers to beat.** The best that a network can do without looking at its input is to name
+# the more frequent class, which is right for 55 % of the points, and to give each class its share
+# $p_k$ as its probability. The mean loss is then $-\sum_k p_k \log p_k$, the *entropy* of the
+# classes, here 0.689. (For a proof, see section 3 of `theory.ipynb`.) A network that has learned
+# anything from its input beats both.
 #
 # **The loop.** An *epoch* goes through all points once, batch by batch, and follows the gradient of
 # the mean loss of each:
 #
 # ![The training loop: a batch, forward, backward, step](picture:training)
 #
-# The order cannot be changed: the step needs the gradients of this batch, and these need its
-# values.
+# The order is fixed: the step needs the gradients of this batch, and these need its values.
 
 # %% [markdown]
 # **Exercise 6.1: training.** Write one epoch. `edf.batches(points, labels, size=size)` hands out
-# the batches; the last is smaller if `size` does not divide the number of points. `net` is a
-# namedtuple of components: `x` and `labels`, which take a batch, `scores` (B, K), and `loss`, with
-# one loss for each example, (B,).
+# the batches; the last is smaller if `size` does not divide the number of points. `net` has four
+# components: `net.x` and `net.labels`, which take a batch, `net.scores` (B, K), and `net.loss`,
+# with one loss for each example, (B,).
 #
-# To `losses` append the mean loss of the epoch: the sum of the losses of all examples, divided by
-# their number, each as `forward` left it *before* the step of its batch. (`step` changes the
-# weights; `loss.value` stays until the next `forward`.)
+# Add to `total` the losses of all examples, each as `forward` left it *before* the step of its
+# batch. (`step` changes the weights; `loss.value` stays as it is until the next `forward`.)
 #
 # <details><summary>Hint</summary>
 #
-# You saw the loop in section 0. A `for` may assign to attributes, `for net.x.value,
+# You saw the loop in section 0. A `for` may assign to attributes: `for net.x.value,
 # net.labels.value in ...`. Add up the losses themselves and not the means of the batches, or the
 # last batch counts too much.
 #
@@ -1247,15 +1073,15 @@ def my_training(net, points, labels, optimiser, epochs, size=128):
     """Train the net; return a list with the mean loss of each epoch."""
     losses = []
     for _ in range(epochs):
+        total = 0                           # of the losses of all examples
         ### BEGIN SOLUTION
-        total = 0
         for net.x.value, net.labels.value in edf.batches(points, labels, size=size):
             edf.forward()
             edf.backward(net.loss)
             optimiser.step()
             total += net.loss.value.sum()
-        losses.append(total / len(points))
         ### END SOLUTION
+        losses.append(total / len(points))
     return losses
 
 
@@ -1265,11 +1091,11 @@ training = check("my_training")
 # %% [markdown]
 # ### Sigmoid and ReLU
 #
-# Two networks with eight hidden units and the same first weights, five epochs each. (`mlp` builds
-# them, as section 7 shows. `edf.glorot` draws normally distributed weights, of [a size that suits
-# the layer](http://proceedings.mlr.press/v9/glorot10a.html).) A hidden unit draws one straight
-# line. How many lines are needed here? So do you expect 60 %, 80 % or 97 % of the held-out points
-# right?
+# Two networks with eight hidden units and the same initial weights are trained for five epochs
+# each. (`mlp` builds them, as section 7 shows; `edf.glorot` draws random weights of [a size that
+# suits the layer](http://proceedings.mlr.press/v9/glorot10a.html).) A hidden unit draws one
+# straight line, and is *dead* if it is 0 at every point. Do you expect the networks to get 60 %, 80
+# % or 97 % of the held-out points right?
 
 # %%
 Trained = namedtuple("Trained", "name losses map")
@@ -1302,17 +1128,17 @@ trained = [try_out(training, activation, learn, held) for activation in (edf.Sig
 # %% [markdown]
 # <details><summary>What came out</summary>
 #
-# 98.6 % and 99.0 %. Do not read a ranking into it: with the seeds 0 to 19 for the weights we got
-# from 97.2 to 99.2 % for Sigmoid and from 97.0 to 99.0 % for ReLU.
+# 98.6 % and 99.0 %. Do not read a ranking into that: with the seeds 0 to 19 for the weights we got
+# 97.2 to 99.2 % with Sigmoid and 97.0 to 99.0 % with ReLU.
 #
 # </details>
 #
 # ### A broken ReLU
 #
-# This ReLU leaves `dy` out, the mistake of section 2. So it claims that the loss grows with every
-# unit, wherever that unit is active, and each step lowers the bias of each unit. The first step
-# alone lowers a bias by 1.28 for each of the 60 or so points of the batch at which the unit is
-# active: by about 80. Where will that end?
+# This ReLU leaves out `dy`, the mistake of section 2. So it claims that the loss grows with every
+# unit wherever that unit is active (not 0), and each step lowers its bias. The first step alone
+# lowers the bias by 1.28 for each of the 60 or so points of the batch at which the unit is active,
+# that is, by about 80. Where will that end?
 
 # %%
 class BrokenReLU(edf.ReLU):
@@ -1338,7 +1164,7 @@ plt.show()
 # **Question 6.2.** A report on such data reads: "With the sigmoid, accuracy reaches 0.9976. With
 # ReLU it stays at 0.5409 and the loss at 0.691 from the first epoch to the last. So ReLU does not
 # suit this problem." The larger class has 54.09 % of the examples. With which two numbers do you
-# compare these, what has happened, and what do you look at first?
+# compare these, what has happened, and what would you check first?
 
 # %% [markdown]
 # ### BEGIN SOLUTION
@@ -1358,13 +1184,12 @@ plt.show()
 #
 # $$h_1 = F(x W_1 + b_1),\quad h_2 = F(h_1 W_2 + b_2),\ \dots,\quad s = h_n W_{n+1} + b_{n+1}$$
 #
-# `mlp` builds one from a list of widths: the pixels, any number of hidden layers, 10 classes. A
-# layer has $(n_{in} + 1)\,n_{out}$ weights and biases. Biases start at 0, weights as random numbers
-# that keep the values of one layer about as large as those of the layer before: `edf.xavier`,
-# `edf.he` and `edf.glorot` draw numbers whose size falls with the number of inputs; `he` suits ReLU
-# (a factor $\sqrt2$ more), `glorot` counts outputs too. Building a `Param` also enters it in
-# `edf.params`, so no other part needs to know how many layers there are. How many numbers will the
-# network below learn?
+# `mlp` builds one from a list of widths: the pixels, any number of hidden layers, 10 classes.
+# Biases start at 0, and weights as random numbers that keep the values of one layer about as large
+# as those of the layer before: the more inputs, the smaller. (`edf.xavier` draws them so; `edf.he`,
+# larger by $\sqrt2$, suits ReLU; `edf.glorot` counts outputs too.) Building a `Param` also enters
+# it in the list `edf.params`, so no other part needs to know how many layers there are. How many
+# numbers will the network below learn?
 
 # %%
 edf.clear()
@@ -1377,13 +1202,13 @@ net = mlp([pixels, 64, 10], Sigmoid)
 edf.summary()
 
 # %% [markdown]
-# **Exercise 7.1: gradient descent.** Write the step that section 0 promises, for every parameter:
-# against its gradient, which `backward` has left in it, by the learning rate $\eta$, `self.lr`.
+# **Exercise 7.1: gradient descent.** Write the step of section 0: move every parameter against the
+# gradient that `backward` has left in it, times the learning rate `self.lr`.
 #
 # <details><summary>Hint</summary>
 #
-# `edf.params` is the list of all parameters; of one of them, `value` holds the numbers and `grad`
-# the gradient, arrays of the same shape. Change `value`, and return nothing.
+# `edf.params` is the list of all parameters; the `value` and the `grad` of each are arrays of the
+# same shape. Change `value`, and return nothing.
 #
 # </details>
 
@@ -1410,17 +1235,16 @@ SGD = check("MySGD")
 #
 # The **error rate** is the share of images whose highest score is not that of the right class. A
 # function that measures it must look at **the images and labels that it is given**, and at no
-# variable of the notebook, or it may call the error on training images a test error. Two tests find
-# that: with labels that are all wrong it must be 1, with the network's own answers as labels 0.
+# variable of the notebook, or it may report the error on training images as a test error.
 #
-# **Exercise 7.2: the error rate.** Return it for `images` (N, height, width) and `labels` (N,). The
-# net takes one image per row, (N, height $\cdot$ width), at `net.x`. (The `with` line is for
-# networks that behave differently during training.)
+# **Exercise 7.2: the error rate.** Return it for `images` (N, height, width) and `labels` (N,).
+# `net.x` takes one image per row, (N, height $\cdot$ width). (The `with` line is for networks that
+# behave differently while training.)
 #
 # <details><summary>Hint</summary>
 #
-# Give values to both inputs, run `edf.forward()`, and compare the place of the largest score in
-# each row with the label. The mean of an array of True and False is the share of True.
+# Give both Inputs their values, run `edf.forward()`, and compare the position of the largest score
+# in each row with the label. The mean of an array of True and False is the share of True.
 #
 # </details>
 
@@ -1440,11 +1264,11 @@ error_rate = check("my_error_rate")
 
 # %% [markdown]
 # `train(net, data, optimiser, epochs)` is the loop of section 6, in batches of 64. It counts the
-# training error on the way, *before* each step, and measures the test error after each epoch. Now
-# three networks with one hidden layer of 64 units, ten epochs each, with learning rate 0.5. What is
-# the error of a network that has learned nothing? Which activation will learn fastest? And in the
-# curves: what do ReLU and Tanh learn from the sixth epoch on, if it does not help them on the test
-# images? (Some ten seconds.)
+# training error on the way, *before* each step, and measures the test error after each epoch.
+# Below, three networks with one hidden layer of 64 units learn for ten epochs each, with the
+# learning rate 0.5. Which activation will learn fastest? And in the curves: what do ReLU and Tanh
+# learn from the sixth epoch on, if it does not help them on the test images? (Takes some ten
+# seconds.)
 
 # %%
 histories = {}
@@ -1471,32 +1295,35 @@ plt.show()
 # %% [markdown]
 # <details><summary>What came out</summary>
 #
-# A network that has learned nothing is wrong on 90 %. On MNIST the test errors of Sigmoid, ReLU and
-# Tanh are about 7.8, 6.0 and 5.8 % after the first epoch, so the last two learn faster, and about 3
-# % after the last; with other seeds they vary by a few tenths. ReLU and Tanh learn the training set
-# by heart: their training error falls on and on, while their test error changes by no more than
-# about 0.2 points. That is *overfitting*, mild as yet.
+# On MNIST the test errors of Sigmoid, ReLU and Tanh are about 7.8, 6.0 and 5.8 % after the first
+# epoch, so the last two learn faster, and a little less than 3 % after the last. ReLU and Tanh go
+# on to learn the training set by heart: their training error falls and falls, while their test
+# error hardly changes. That is *overfitting*, mild as yet.
 #
 # </details>
 #
 # You have now written the mathematics of `problem_sets/engine.py`: the walk back, the gradients of
-# `Affine`, `ReLU` and the loss, and the step. Open it and compare. One line there is worse than
-# yours: which scores break it?
+# `Affine`, `ReLU` and the loss, and the step. Open it and compare. In its loss, one line is worse
+# than in that of exercise 5.2: which scores break it?
 #
 # <details><summary>The scores that break it</summary>
 #
-# Its loss is $-\log$ of a probability, which float32 rounds to 0 where the right class trails by
-# 104 or more: there the loss is infinite.
+# Its loss is $-\log$ of a probability, which float32 rounds to 0 if the right class trails by 104
+# or more: there the loss is infinite.
 #
 # </details>
 #
 # **Question 7.3.** After one epoch the training error is *larger* than the test error. How can a
-# network do better on images that it has never seen? Measure what you suspect, in the empty cell
-# below: train a new one for one epoch, then call `error_rate(net, data.train_images,
-# data.train_labels)`.
+# network do better on images that it has never seen? The next cell trains a new one for one epoch
+# and then measures both errors once more: what will differ from the printed line?
 
 # %%
-# Measure here.
+edf.seed(1234)
+net = mlp([pixels, 64, 10], Sigmoid)
+train(net, data, SGD(0.5), epochs=1)
+for name, images, labels in (("training", data.train_images, data.train_labels),
+                             ("test", data.test_images, data.test_labels)):
+    print(f"{name:8} error at the end: {error_rate(net, images, labels):.2%}")
 
 # %% [markdown]
 # ### BEGIN SOLUTION
@@ -1508,10 +1335,10 @@ plt.show()
 # %% [markdown]
 # ### Choosing, without looking at the test
 #
-# Which width, which rate, how long? If you try twenty settings and keep the one with the smallest
-# test error, that error is too small: the winner was also lucky on the test images. They have been
-# used to learn from. So hold some of the training images back, the **validation set**, choose by
-# the error on them, and look at the test set **once**, at the end.
+# Which width, which rate, how many epochs? If you try twenty settings and keep the one with the
+# smallest test error, that error is too small: the winner was also lucky on these images. You have,
+# in effect, learned from them. So hold some of the training images back, as a **validation set**,
+# choose by the error on those, and look at the test set **once**, at the end.
 #
 # ![Of 60,000 images 55,000 train and 5,000 validate; 10,000 more test](picture:split)
 #
@@ -1521,11 +1348,11 @@ plt.show()
 # %% [markdown]
 # ### A larger network
 #
-# 300 hidden units, ten epochs, and the images in another order in each. Steps at the rate 0.5
-# overshoot, and the error jumps; so the rate goes down to almost 0 along half a cosine
+# Now 300 hidden units, ten epochs, and the images in a new order in each. Near a minimum, steps at
+# the rate 0.5 overshoot; so the rate goes down along half a cosine to almost 0
 # (`edf.cosine_decay`), from long steps to careful ones. Activation, rate and schedule were chosen
-# on a validation set; the test errors printed here decide nothing. Will it be twice as good as the
-# small one? (Some fifteen seconds.)
+# on a validation set; the test errors printed here decide nothing. Will it make half as many
+# mistakes as the small one? (Takes some fifteen seconds.)
 
 # %%
 edf.seed(0)
@@ -1544,20 +1371,19 @@ print(f"final test error, {'-'.join(map(str, widths))}: {final:.2%} (data: {data
 # %% [markdown]
 # <details><summary>What came out</summary>
 #
-# Not quite: 1.7 % against 3.0 %.
+# Not quite: 1.7 % against 2.9 %.
 #
 # </details>
 #
-# Which digits does it mistake for which? Left, rows are the true classes and columns the answers,
-# with the diagonal left out. Right, the 20 hidden units whose weights vary most: ink on red pixels
-# switches a unit on, ink on blue ones switches it off. Do you see strokes, or whole digits? Why
-# does the rim look like noise?
+# Which digits does it take for which? On the left, rows are the true classes and columns the
+# answers; the diagonal is left out. On the right are the 20 hidden units whose weights vary most:
+# ink on red pixels switches a unit on, ink on blue ones switches it off. Do you see strokes, or
+# whole digits? And why does the rim look like noise?
 #
 # <details><summary>What comes out</summary>
 #
-# It mistakes 4 for 9 and 9 for 4 most often. The units see strokes. The rim is white in almost
-# every image, so those weights get hardly any gradient and are still close to the random numbers
-# they started as.
+# It confuses 4 and 9 most often. The units see strokes. The rim is white in almost every image, so
+# those weights get hardly any gradient, and are still close to the random numbers they started as.
 #
 # </details>
 
@@ -1588,20 +1414,20 @@ plt.show()
 # %% [markdown]
 # ## 8 Find the error
 #
-# Five answers that students have given, reworded. Each sounds right, and each is wrong. You get the
-# argument, the code that follows from it, and a check that the code does not pass. Run the check
-# *first* and read what it says. Then fix the code, and write one sentence as a comment above your
-# correction: what is wrong with the argument? As before, $[i = j]$ is 1 if $i = j$ and else 0, and
-# $x^\nabla$ is the gradient of the loss with respect to $x$.
+# Here are four answers that students have given, reworded. Each sounds right, and each is wrong.
+# You get the argument, the code that follows from it, and a check that the code does not pass. Run
+# the check *first* and read what it says. Then fix the code, and above your correction write, in
+# one sentence, what is wrong with the argument. As before, $[i = j]$ is 1 if $i = j$ and 0 if not,
+# and $x^\nabla$ is the gradient of the loss with respect to $x$.
 
 # %% [markdown]
 # **Error 8.1: rows that are alike.** "$y_{ij} = \sum_p q_{ip}\,k_{jp}$ says how much row $i$ of
-# the queries is like row $j$ of the keys. In its derivative all terms are constants but one, and
-# there $q$ is multiplied by $k$. So $q^\nabla_{ij} = y^\nabla_{ij}\,k_{ij}$, and in the same way
+# the queries is like row $j$ of the keys. In its derivative all terms but one are constants, and in
+# that one $q$ is multiplied by $k$. So $q^\nabla_{ij} = y^\nabla_{ij}\,k_{ij}$, and likewise
 # $k^\nabla_{ij} = y^\nabla_{ij}\,q_{ij}$: products of entries."
 #
 # `queries` (M, D) and `keys` (N, D) are two matrices; `dy` is (M, N). Say what is wrong, and fix
-# both methods.
+# both methods. (You will meet this function again, in attention.)
 #
 # <details><summary>Hint</summary>
 #
@@ -1638,15 +1464,15 @@ check("SuspectSimilarity");
 # %% [markdown]
 # **Error 8.2: copies.** "$y_{bl} = x_b$: every one of the columns is a copy of $x$. Therefore
 # $\partial y_{bl} / \partial x_b = 1$, and the upstream gradient passes unchanged. Only its shape
-# is wrong, (B, 16) in place of (B, 1). But the columns are all the same, so any one will do; I
+# is wrong, (B, 16) in place of (B, 1). But the columns are all the same, so any of them will do; I
 # take the first."
 #
 # `x` is (B, 1), `dy` is (B, copies). Say what is wrong, and fix it.
 #
 # <details><summary>Hint</summary>
 #
-# The columns of $y$ are all the same: are those of `dy`? Write down $x^\nabla_b$ as a sum over
-# all that depends on $x_b$.
+# The columns of $y$ are all the same: are those of `dy`? Write $x^\nabla_b$ as a sum over
+# everything that depends on $x_b$.
 #
 # </details>
 
@@ -1702,45 +1528,7 @@ class SuspectNormalize(edf.Component):
 check("SuspectNormalize");
 
 # %% [markdown]
-# **Error 8.4: the other case of softmax.** "Let $y_i = e^{o_i} / T$ with $T = \sum_k e^{o_k}$.
-# For $i = j$ the quotient rule gives $e^{o_i}(T - e^{o_i}) / T^2$. For $i \ne j$ the numerator is
-# a constant, which leaves minus the numerator times the derivative of $T$:
-# $\partial y_i / \partial o_j = -e^{o_i}e^{o_i} / T^2$."
-#
-# `o` is (K,), and the matrix that is returned (K, K), with $i$ for its rows. Say what is wrong,
-# and fix it.
-#
-# <details><summary>Hint</summary>
-#
-# By which variable is $T$ differentiated there? A test: the $y_i$ add up to 1 whatever $o_j$ is,
-# so every column of the matrix must add up to 0.
-#
-# </details>
-
-# %%
-def suspect_jacobian(o):
-    """Return the derivatives of softmax: y_i with respect to o_j in row i, column j."""
-    e = np.exp(o - o.max())
-    total = e.sum()
-    jacobian = np.empty((len(o), len(o)))
-    for i, j in np.ndindex(jacobian.shape):
-        if i == j:
-            jacobian[i, j] = e[i] * (total - e[i]) / total ** 2
-        else:
-            ### BEGIN ERROR
-            jacobian[i, j] = -e[i] * e[i] / total ** 2
-            ### END ERROR
-            ### BEGIN SOLUTION
-            jacobian[i, j] = -e[i] * e[j] / total ** 2
-            ### END SOLUTION
-    return jacobian
-
-
-# %%
-check("suspect_jacobian");
-
-# %% [markdown]
-# **Error 8.5: cross-entropy.** "The loss of a row is $\ell = -\log p$, and the derivative of
+# **Error 8.4: cross-entropy.** "The loss of a row is $\ell = -\log p$, and the derivative of
 # $-\log p$ is $-1/p$. This holds for each of the K probabilities. For two classes and
 # $p = (0.5, 0.5)$, for example, $p^\nabla = (-2, -2)$."
 #
@@ -1748,8 +1536,8 @@ check("suspect_jacobian");
 #
 # <details><summary>Hint</summary>
 #
-# How many of its K probabilities does the loss of a row contain? Comparing `labels[:, None]` with
-# `np.arange(p.shape[1])` tells where they stand.
+# How many of the K probabilities does the loss of a row contain? Comparing `labels[:, None]` with
+# `np.arange(p.shape[1])` tells you where it is.
 #
 # </details>
 
@@ -1780,8 +1568,7 @@ check("SuspectCrossEntropy");
 # | 8.1 | one term for a sum: $Y^\nabla K$, $Y^{\nabla\top} Q$ | M, N, D all different |
 # | 8.2 | the share of one copy for the sum of all | ones must give 16 |
 # | 8.3 | the rest of the row depends on $t_i$ too | ones must give 0 |
-# | 8.4 | $T$ differentiated with respect to $o_i$, not $o_j$ | columns must add up to 0 |
-# | 8.5 | the loss contains one probability only | move the probability of a wrong class |
+# | 8.4 | the loss contains one probability only | move the probability of a wrong class |
 #
 # Each of these tests takes a minute, and could have been made before the answer was handed in.
 #
@@ -1791,27 +1578,30 @@ check("SuspectCrossEntropy");
 # ## 9 Your best perceptron
 #
 # An open exercise: how few of the 10,000 test images can a perceptron get wrong? You may use
-# everything but convolutions: any widths and depth, the activations, optimisers and normalization
+# everything but convolutions: any widths and depth, the activations, optimisers and normalisation
 # of EDF, `edf.Dropout` (it sets [random entries](http://jmlr.org/papers/v15/srivastava14a.html) to
-# 0 while training), a learning rate that falls (`edf.cosine_decay`), and training images that you
-# [change a little](https://doi.org/10.1109/ICDAR.2003.1227801): a digit moved by a pixel is the
-# same digit. (With much more of all that, perceptrons have come [down to 0.35
+# 0 while training), a learning rate that falls, and training images that you
+# [change a little](https://doi.org/10.1109/ICDAR.2003.1227801): a digit moved by a pixel is still
+# the same digit. (With far more of all that, perceptrons have come [down to 0.35
 # %](https://arxiv.org/abs/1003.0358).)
 #
-# Choose on **validation** images. Look at the test set **once**, when you have chosen.
+# Choose on **validation** images. Look at the test set **once**, when you have chosen. Half an hour
+# will do, for three or four settings of about half a minute each.
 
 # %% [markdown]
 # **Exercise 9.1: your best perceptron.** Build and train a perceptron on the given images (N, 28,
 # 28) and labels (N,), and return its `Net`, as `mlp` does. Aim for less than 1.5 % on the
-# validation images; 1.0 % is good, 0.9 % is what the course's answer reaches. The check trains it
-# on 1,397 of the digits that come with EDF, where it must get at most 15 % of 400 others wrong.
+# validation images; 1.0 % is good, and is what the course's answer gets. The check trains it on
+# 1,397 of the digits that come with EDF, after which it must get at most 15 % of 400 others wrong.
 # (With so few images an epoch has only some twenty steps, so do not tune for this check; what
 # counts is MNIST.)
 #
 # <details><summary>Hint</summary>
 #
-# Start from the loop of section 6 and the larger network of section 7. Then change one thing at a
-# time: `np.roll(images, (down, right), axis=(1, 2))` moves a batch of images, for example.
+# Start from the loop of section 6 and the larger network of section 7, and change one thing at a
+# time. What helps most is moved images, a new direction for each batch: `np.roll(batch, (down,
+# right), axis=(1, 2))`. Next come a rate that falls to 0 and `edf.SGD(lr, momentum=0.9)`, with a
+# smaller `lr`.
 #
 # </details>
 
@@ -1842,8 +1632,8 @@ def my_best_net(images, labels):
 best_net = check("my_best_net")
 
 # %% [markdown]
-# The next cell trains your network on all training images but the last 5,000, on which it is then
-# judged. Run it as often as you like. (The course's answer takes some twenty seconds.)
+# The next cell trains your network on all training images but the last 5,000, and then judges it on
+# those. Run it as often as you like. (The course's answer takes half a minute to a minute.)
 
 # %%
 edf.clear()
@@ -1873,17 +1663,18 @@ if best_net is not None and have_chosen:
     print(f"final test error, best perceptron: {error:.2%} on {data.name}")
 
 # %% [markdown]
-# **Question 9.2.** What did you try, how did you choose, and how often had a test error been looked
-# at before the one above?
+# **Question 9.2.** What did you try, how did you choose, and how often had you looked at a test
+# error before the one above?
 
 # %% [markdown]
 # ### BEGIN SOLUTION
-# Twelve settings, each trained once on the first 55,000 images and judged on the other 5,000:
-# widths 300, 400 and 500 and two hidden layers, SGD with momentum and Adam, three learning rates,
-# Dropout, weight decay, and images that are moved or not. Moving them helped most: with 500 units,
-# 0.9 % validation error instead of 1.3 %. The best had 300 units and 0.86 %, but the differences
-# among the next five, 0.92 to 1.02 %, are within chance. No test error had been looked at; this
-# notebook repeats that one look whenever it runs, and nothing is chosen by it.
+# Seven trainings, each on the first 55,000 images and judged on the other 5,000, all with one
+# hidden layer, twenty epochs, momentum 0.9, weight decay 1e-4, and a rate that falls from 0.1 along
+# a cosine. Moving the images helped most: 1.3 % wrong without it, with 300 units and with 500. With
+# it, 500 units got 0.82 %, 400 got 0.84 % and 300 got 0.98 %; but with two other seeds, 300 units
+# got 0.88 % and 0.94 %, so these differences are within chance, and 300 are fast. No test error
+# had been looked at. This notebook repeats that one look, at 1.09 %, whenever it runs; nothing is
+# chosen by it.
 # ### END SOLUTION
 
 # %% [markdown]
@@ -1891,7 +1682,7 @@ if best_net is not None and have_chosen:
 #
 # | | |
 # |---|---|
-# | component | a node of the graph: a function of earlier ones |
+# | component | a node of the graph: a function of earlier ones, an `Input` or a `Param` |
 # | `Input`, `Param` | components that hold data, and what is learned |
 # | `value`, `grad` | what `edf.forward()` and `edf.backward(loss)` compute for a component |
 # | $x^\nabla$ | `x.grad`: the gradient of the loss with respect to $x$ |
@@ -1899,9 +1690,12 @@ if best_net is not None and have_chosen:
 # | `dy` | what `dx` gets: $y^\nabla$, the gradient from **upstream**, in the shape of $y$ |
 # | `self.value` | inside `dx`: the $y$ that `f` has computed |
 # | `edf.clear()` | empties the graph |
-# | `edf.seed`, `edf.dtype` | where random numbers start, and the kind of number in use |
+# | `edf.seed`, `edf.dtype` | where random numbers start; the type of all numbers |
+# | activation | a function applied to every entry, such as ReLU |
+# | broadcasting | NumPy repeats an array to make shapes fit |
 # | score, loss | what the last layer says of each class; how wrong that is |
-# | batch, epoch | the examples of one step; one pass through all of them |
+# | batch, epoch | the examples of one step; one pass through all examples |
+# | validation set | training images held back, to choose by |
 # | one-hot | a row with 1 at the right class and 0 elsewhere |
 # | $[i = j]$ | 1 if $i = j$, else 0 |
 # | B, D, H, K | examples in a batch; inputs per example; hidden units; classes |

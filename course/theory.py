@@ -13,21 +13,21 @@
 # ---
 
 # %% [markdown]
-# # On paper: proofs, and questions to read for
+# # On paper: proofs, and questions to think about
 #
 # The formulas of the problem sets, derived; a network by hand; and questions on code and on
-# conclusions. You need paper, and nothing here has to be done in one go. Under each question stands
-# an answer, folded: write down your own first. Where a number can be checked, a check does so, as
-# in `ps1.ipynb`, which you should have begun.
+# conclusions. You need paper, and nothing here has to be done in one go. An answer is folded under
+# each question: write down your own first. Where a number can be checked, a check does so, as in
+# `ps1.ipynb`, which you should have begun.
 #
 # | | section | on paper | checked |
 # |---|---|---|---|
 # | 0 | Setup | | |
 # | 1 | First and second derivatives | two proofs | two second derivatives |
 # | 2 | How good is a difference? | the best step size | a slope |
-# | 3 | Proofs | nine gradients, and a bound | three functions |
+# | 3 | Proofs | nine gradients, and a bound | four functions |
 # | 4 | A network by hand | the backward pass | three functions |
-# | 5 | Find the error | four arguments | four corrections |
+# | 5 | Find the error | five arguments | five corrections |
 # | 6 | Reading `edf.py` | nine questions | |
 # | 7 | Reading conclusions | three questions | |
 #
@@ -165,8 +165,8 @@ check("my_second_derivative");
 
 # %% [markdown]
 # **Exercise 1.4: the naive rule.** How wrong is it where it is not just zero? Return
-# $f_{yy}\,g''(x) + f_{zz}\,h''(x)$ for example (b), in NumPy alone, with derivatives by hand. `x`
-# is a number, or an array for which it is done entry by entry.
+# $f_{yy}\,g''(x) + f_{zz}\,h''(x)$ for example (b), in NumPy alone, with derivatives worked out by
+# hand. `x` is a number, or an array that is treated entry by entry.
 #
 # <details><summary>Hint</summary>
 #
@@ -271,7 +271,7 @@ slope = check("my_slope")
 # \ldots$ How large is the error of the central difference if numbers are exact (*truncation*), and
 # how large is that of the forward difference, $(f(x + h) - f(x)) / h$? Each value is also
 # *rounded*, by up to $\epsilon |f|$ with $\epsilon \approx 10^{-16}$ in float64. Which $h$ is best
-# for either, and how good does it get?
+# for each of the two, and how small does its error get?
 
 # %% [markdown]
 # ### BEGIN SOLUTION
@@ -436,14 +436,48 @@ numbers(edf.Affine, [[1.0, 2.0], [0.0, -1.0], [3.0, 1.0]], [[1.0, -1.0], [2.0, 0
 # $$b^\nabla_i = \sum_k e^\nabla_k\,\frac{\partial e_k}{\partial b_i} = \sum_k e^\nabla_k\,[\pi(k) =
 # i]:$$
 #
-# the sum over all places to which $b_i$ was copied. Broadcast forward, sum backward. And sum
-# forward, broadcast backward: $x^\nabla_{ij} = \sum_n y^\nabla_n\,[n = i] = y^\nabla_i$. Components
-# that only move entries (Reshape, Transpose, squeezing an axis away) rename indices: their gradient
-# is `dy`, moved back.
+# the sum over all places to which $b_i$ was copied. Copy forward, sum backward. And sum forward,
+# copy backward: $x^\nabla_{ij} = \sum_n y^\nabla_n\,[n = i] = y^\nabla_i$. Components that only
+# move entries (Reshape, Transpose, squeezing an axis away) rename indices: their gradient is `dy`,
+# moved back.
 # ### END SOLUTION
 
 # %% [markdown]
-# **Exercise 3.4: the sum of each row.** Write `dx` of $y_n = \sum_k x_{nk}$, from (B,) to (B, K).
+# NumPy aligns shapes from the right. It repeats an array along the axes that its shape lacks on the
+# left, and along its own axes of length 1:
+#
+# | shape of $b$ | shape of the result | repeated along | on the way back |
+# |---|---|---|---|
+# | (H,) | (B, H) | axis 0, which it lacks | axis 0 disappears |
+# | (1, H) | (B, H) | axis 0, of length 1 | axis 0 stays, with length 1 |
+# | (B, 1) | (B, H) | axis 1, of length 1 | axis 1 stays, with length 1 |
+# | () | (B, H) | both, which it lacks | both disappear |
+#
+# **Exercise 3.4: undo broadcasting.** `grad` has the shape of a result. Reduce it to the given
+# `shape`: that of an array which was broadcast to reach the result.
+#
+# <details><summary>Hint</summary>
+#
+# First sum over as many leading axes as `grad` has too many; then, with `keepdims=True`, over all
+# axes that have length 1 in `shape`. `sum` takes a tuple of axes, and an empty one changes nothing.
+#
+# </details>
+
+# %%
+def my_unbroadcast(grad, shape):
+    """Return grad, summed over the axes along which an array of this shape was repeated."""
+    ### BEGIN SOLUTION
+    missing = grad.ndim - len(shape)
+    grad = grad.sum(axis=tuple(range(missing)))
+    repeated = tuple(axis for axis, length in enumerate(shape) if length == 1)
+    return grad.sum(axis=repeated, keepdims=True)
+    ### END SOLUTION
+
+# %%
+check("my_unbroadcast");
+
+# %% [markdown]
+# **Exercise 3.5: the sum of each row.** Write `dx` of $y_n = \sum_k x_{nk}$, from (B,) to (B, K).
 #
 # <details><summary>Hint</summary>
 #
@@ -466,7 +500,7 @@ class MyRowSum(edf.Component):
 check("MyRowSum");
 
 # %% [markdown]
-# **Question 3.5: Normalize.** Each row of $x$ (B, K) is divided by its sum: $y_k = x_k / s$ with $s
+# **Question 3.6: Normalize.** Each row of $x$ (B, K) is divided by its sum: $y_k = x_k / s$ with $s
 # = \sum_m x_m$. Derive $x^\nabla$. Then give a test of the formula that needs no differences: what
 # must it be if $y^\nabla$ is 1 everywhere?
 
@@ -484,7 +518,7 @@ check("MyRowSum");
 # ### END SOLUTION
 
 # %% [markdown]
-# **Exercise 3.6: Normalize.** Write `dx` for a batch (B, K): `f` has kept the row sums as `self.s`,
+# **Exercise 3.7: Normalize.** Write `dx` for a batch (B, K): `f` has kept the row sums as `self.s`,
 # (B, 1), and $y$ is `self.value`.
 #
 # <details><summary>Hint</summary>
@@ -531,7 +565,7 @@ for y in Normalize(x), x / edf.Sum(x, axis=1, keepdims=True):
     print("gradient", *x.grad.round(4).tolist(), " times x:", abs(along).max().round(12))
 
 # %% [markdown]
-# **Question 3.7: Softmax.** Let $y_i = e^{s_i} / \sum_k e^{s_k}$ for one row of scores $s$. Find
+# **Question 3.8: Softmax.** Let $y_i = e^{s_i} / \sum_k e^{s_k}$ for one row of scores $s$. Find
 # $J_{ij} = \partial y_i / \partial s_j$, then $s^\nabla$ as a formula without a matrix. Show that
 # the entries of $s^\nabla$ add up to 0, and say why they must.
 
@@ -552,7 +586,7 @@ numbers(edf.Softmax, [np.log([1.0, 2.0, 5.0])], dy=[[8.0, 0.0, -8.0]])
 # ### END SOLUTION
 
 # %% [markdown]
-# **Question 3.8: log-sum-exp and the fused loss.** Show that $\log\sum_k e^{s_k} = m + \log\sum_k
+# **Question 3.9: log-sum-exp and the fused loss.** Show that $\log\sum_k e^{s_k} = m + \log\sum_k
 # e^{s_k - m}$ with $m = \max_k s_k$, and that the right side cannot overflow. Find its derivative
 # with respect to $s_j$, and with it the gradients of LogSoftmax, $z_i = \log y_i$, and of the loss
 # $\ell = -\log y_c$. Compare the last with what you get from the gradients of Softmax and of $-\log
@@ -574,8 +608,8 @@ numbers(edf.Softmax, [np.log([1.0, 2.0, 5.0])], dy=[[8.0, 0.0, -8.0]])
 # ### END SOLUTION
 
 # %% [markdown]
-# **Question 3.9: BatchNorm.** Each column of $x$ (B, D) is standardized over the rows of the batch:
-# for one column, $z_s = (x_s - \mu) / \sigma$ with $\mu = \frac1B\sum_s x_s$ and $\sigma^2 =
+# **Question 3.10: BatchNorm.** Each column of $x$ (B, D) is standardized over the rows of the
+# batch: for one column, $z_s = (x_s - \mu) / \sigma$ with $\mu = \frac1B\sum_s x_s$ and $\sigma^2 =
 # \frac1B\sum_s (x_s - \mu)^2 + \epsilon$; then $y_s = \gamma z_s + \beta$. Derive $x^\nabla$,
 # $\gamma^\nabla$ and $\beta^\nabla$. The first needs one mean over the batch and no double sum.
 # Give two tests of it.
@@ -605,7 +639,7 @@ numbers(edf.BatchNorm, [[1.0], [3.0], [5.0], [7.0]], [2.0], [0.0],
 # ### END SOLUTION
 
 # %% [markdown]
-# **Question 3.10: a bound.** A network that ignores its input gives every example the same
+# **Question 3.11: a bound.** A network that ignores its input gives every example the same
 # probabilities $q_k$. With the shares $p_k$ of the classes its mean loss is $-\sum_k p_k \log q_k$.
 # Show that this is at least the *entropy* $-\sum_k p_k \log p_k$. (Use $\log u \le u - 1$.)
 
@@ -619,7 +653,7 @@ numbers(edf.BatchNorm, [[1.0], [3.0], [5.0], [7.0]], [2.0], [0.0],
 # ### END SOLUTION
 
 # %% [markdown]
-# **Exercise 3.11: baselines.** Return the share of the most frequent class, and the entropy (with
+# **Exercise 3.12: baselines.** Return the share of the most frequent class, and the entropy (with
 # the natural logarithm), for an array `labels` (N,) of class numbers. A number that does not occur
 # contributes nothing.
 #
@@ -698,7 +732,7 @@ check("my_forward");
 # %% [markdown]
 # **Question 4.2: backward.** Go through the table from the bottom up, for one example: find
 # $y^\nabla$, $o^\nabla$, $V^\nabla$, $c^\nabla$, $h^\nabla$, $k^\nabla$, $W^\nabla$ and $b^\nabla$,
-# first entry by entry, then as matrices. Which numbers of the way forward are needed again? Then
+# first entry by entry, then as matrices. Which numbers from the forward pass are needed again? Then
 # let the loss be the mean over a batch of B rows: which lines change?
 
 # %% [markdown]
@@ -730,7 +764,7 @@ check("my_forward");
 # %% [markdown]
 # **Exercise 4.3: backward.** Return the gradients of the mean loss with respect to $W$, $b$, $V$
 # and $c$, in this order. You get the batch `x` (B, D), the right classes `labels` (B,) as
-# integers, and `h` (B, H), `y` (B, K) from the way forward. Do not write into them.
+# integers, and `h` (B, H), `y` (B, K) from the forward pass. Do not write into them.
 #
 # <details><summary>Hint</summary>
 #
@@ -774,8 +808,9 @@ def my_network(x, labels, W, b, V, c, activation=edf.Sigmoid):
 network = check("my_network")
 
 # %% [markdown]
-# Every line of the derivation is a step of this walk, with the first example, of class 0. Take the
-# buttons, or the arrow keys after a click. In which step do you find $y - t$, and in which box?
+# Every line of the derivation is a step of this walk, with the first example, of class 0. Use the
+# buttons, or click on it and use the arrow keys. In which step do you find $y - t$, and in which
+# box?
 
 # %%
 def run(network, x, labels, weights, activation=edf.Sigmoid):
@@ -794,8 +829,15 @@ edf.walk(loss)
 # %% [markdown]
 # ### Five steps
 #
-# A step moves every parameter against its gradient. With learning rate 0.5, the loss of the batch
-# before each of five steps has to be 0.2620096, 0.2357542, 0.2151611, 0.1980847 and 0.1834654.
+# A step moves every parameter against its gradient, here times the learning rate 0.5. Will the loss
+# of the batch fall in each of five steps, and by the same amount?
+#
+# <details><summary>What comes out</summary>
+#
+# The losses before each step are 0.2620096, 0.2357542, 0.2151611, 0.1980847 and 0.1834654: each
+# step gains a little less than the one before.
+#
+# </details>
 
 # %%
 def descend(network, x, labels, weights, steps):
@@ -967,14 +1009,14 @@ for dtype in np.float64, np.float32:
 # Equal units draw one straight line, which gets less than 70 % right. Units 2 and 3 have the same
 # gradients to the last bit, and stay equal. Unit 1 has another row of $V$, so its rounding errors
 # are others, and the difference **grows** in every epoch. In float32 it starts larger, and may
-# become two different lines within ten epochs: it hangs on the last bit. So equal units are no
-# minimum. But do not wait for rounding: start with random weights.
+# become two different lines within ten epochs: it depends on the last bit. So equal units are no
+# minimum. But do not wait for rounding errors: start with random weights.
 # ### END SOLUTION
 
 # %% [markdown]
 # ## 5 Find the error
 #
-# Four arguments, each of which sounds right and is wrong, about functions that you have met. Run
+# Five arguments, each of which sounds right and is wrong, about functions that you have met. Run
 # the check *first* and read what it says. Then say in one sentence what is wrong with the argument,
 # and fix the code.
 
@@ -1112,6 +1154,43 @@ class SuspectSoftmax(edf.Component):
 check("SuspectSoftmax");
 
 # %% [markdown]
+# **Error 5.5: the other case of softmax.** "Let $y_i = e^{o_i} / T$ with $T = \sum_k e^{o_k}$.
+# For $i = j$ the quotient rule gives $e^{o_i}(T - e^{o_i}) / T^2$. For $i \ne j$ the numerator is
+# a constant, which leaves minus the numerator times the derivative of $T$:
+# $\partial y_i / \partial o_j = -e^{o_i}e^{o_i} / T^2$."
+#
+# `o` is (K,), and the matrix that is returned (K, K), with $i$ for its rows. Say what is wrong,
+# and fix it.
+#
+# <details><summary>Hint</summary>
+#
+# With respect to which variable is $T$ differentiated there? A test: the $y_i$ add up to 1 whatever
+# $o_j$ is, so every column of the matrix must add up to 0.
+#
+# </details>
+
+# %%
+def suspect_jacobian(o):
+    """Return the derivatives of softmax: y_i with respect to o_j in row i, column j."""
+    e = np.exp(o - o.max())
+    total = e.sum()
+    jacobian = np.empty((len(o), len(o)))
+    for i, j in np.ndindex(jacobian.shape):
+        if i == j:
+            jacobian[i, j] = e[i] * (total - e[i]) / total ** 2
+        else:
+            ### BEGIN ERROR
+            jacobian[i, j] = -e[i] * e[i] / total ** 2
+            ### END ERROR
+            ### BEGIN SOLUTION
+            jacobian[i, j] = -e[i] * e[j] / total ** 2
+            ### END SOLUTION
+    return jacobian
+
+# %%
+check("suspect_jacobian");
+
+# %% [markdown]
 # <details><summary>What was wrong, and which test shows it</summary>
 #
 # | | what is wrong | shown by |
@@ -1120,6 +1199,7 @@ check("SuspectSoftmax");
 # | 5.2 | images are rows: $X$ stands on the left | B, D, H all different |
 # | 5.3 | sides and transposes: $Y^\nabla V^\top$, $H^\top Y^\nabla$ | B, H, K all different |
 # | 5.4 | the matrix of derivatives is not diagonal | ones must give 0, and rows add up to 0 |
+# | 5.5 | $T$ differentiated with respect to $o_i$, not $o_j$ | columns must add up to 0 |
 #
 # Differences with a random upstream gradient show all of these but 5.2: with square matrices its
 # gradient is right, for the wrong function. There a value worked out by hand helps.
@@ -1155,9 +1235,9 @@ for name, (a, b) in tries.items():
 # %% [markdown]
 # ## 6 Reading `edf.py`
 #
-# These questions can be answered by reading the source or by running two lines; cells to begin with
-# are given. Open the file beside the notebook: its sections 1 and 2 hold almost everything that you
-# need.
+# Each of these questions can be answered by reading the source, or by running a line or two; there
+# are cells to start from. Open the file beside the notebook: its sections 1 and 2 have almost
+# everything that you need.
 
 # %%
 edf.clear()
@@ -1251,7 +1331,7 @@ print("                       c.value", c.value, "and p q", p.value * q.value)
 # **Question 6.5.** In the next graph, a diamond, $h$ reaches the loss on two paths of different
 # lengths. `depth_first` follows every path from the loss back to its start; with a set, it visits
 # each node once. Both ways go wrong: why, each of them? A framework that walks like this has to
-# count for each node how many of its users have been there. Why need EDF not count?
+# count for each node how many of its users have been there. Why does EDF not need to count?
 #
 # ![A diamond: h reaches the loss on a short and on a long path](picture:diamond)
 
@@ -1312,13 +1392,13 @@ for node in edf.components:
 
 # %% [markdown]
 # ### BEGIN SOLUTION
-# Every component keeps its `value`; what `f` puts on `self` comes on top: the mask `m` of
-# `Dropout` and the probabilities `p` of `SoftmaxCrossEntropy`. Not to be had again are the
-# Inputs, the Params, and the mask, which is random (unless the state of the random numbers before
-# it is kept). All else is a function of these: `p` is the softmax of the scores, and the values
+# Every component keeps its `value`; what `f` puts on `self` comes on top: the mask `m` of `Dropout`
+# and the probabilities `p` of `SoftmaxCrossEntropy`. What cannot be computed again are the Inputs,
+# the Params, and the mask, which is random (unless the state of the random numbers before it is
+# kept). Everything else is a function of these: `p` is the softmax of the scores, and the values
 # follow from another `forward`. Large networks use this: they keep the values of a few layers and
-# compute those between again. Some values no formula reads: the gradient of an affine map needs
-# `x` and `w`, but not its own result.
+# compute those between again. Some values are read by no formula: the gradient of an affine map
+# needs `x` and `w`, but not its own result.
 # ### END SOLUTION
 
 # %% [markdown]

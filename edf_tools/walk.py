@@ -373,9 +373,11 @@ DRAWING = """
 .edf-function{fill:light-dark(#f3f4f6,#2d3138);stroke:light-dark(#4b5563,#9aa4b2)}
 .edf-loss{fill:light-dark(#fee2e2,#4a1d1d);stroke:light-dark(#b91c1c,#f28b82);stroke-width:3px}
 """
+# Some notebooks run a script elsewhere in the page than it stands.
 # Keys are taken on their way down to the walk: coming up, JupyterLab would have taken them first.
 SCRIPT = """{
-const walk=document.currentScript.parentElement,$=s=>walk.querySelector(s);
+const walk=document.currentScript.closest(".edf-walk")||
+document.querySelector(".edf-walk:not(.edf-live)"),$=s=>walk.querySelector(s);
 const frames=walk.querySelectorAll("figure"),[back,play,step]=walk.querySelectorAll("button");
 const slider=$("input"),last=frames.length-1;let now,timer;
 const show=n=>{now=Math.max(0,Math.min(last,n));

@@ -6,7 +6,6 @@ network, with 6 and 16 filters of 5x5 and three layers after them, and without B
 """
 import os
 import sys
-import time
 from argparse import ArgumentDefaultsHelpFormatter, ArgumentParser
 
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # more only slow small networks down
@@ -16,6 +15,7 @@ from matplotlib.figure import Figure  # noqa: E402
 
 import edf  # noqa: E402
 import mnist_loader  # noqa: E402
+from edf_tools.progress import progress  # noqa: E402
 
 
 def block(x, channels, filters):
@@ -58,20 +58,19 @@ maps = block(block(x, 1, options.filters), options.filters, 2 * options.filters)
 n = 2 * options.filters * (train[0].shape[2] // 4) * (train[0].shape[3] // 4)
 scores = edf.Affine(edf.Reshape(maps, (-1, n)), edf.Param(edf.he(n, 10)), edf.Param(np.zeros(10)))
 loss, adam = edf.SoftmaxCrossEntropy(scores, labels), edf.Adam(options.lr)
-steps = options.epochs * len(train[0]) / options.batch
-losses = []
+steps = options.epochs * -(-len(train[0]) // options.batch)
+losses, bar = [], progress((), "training", steps, "steps")
 for epoch in range(1, options.epochs + 1):
-    start = time.perf_counter()
     for x.value, labels.value in edf.batches(*train, size=options.batch, shuffle=True):
         edf.forward()
         edf.backward(loss)
         adam.lr = options.lr * edf.cosine_decay(len(losses), steps)
         adam.step()
         losses.append(loss.value.mean())
+        bar.update()
     right = accuracy(x, labels, scores, *test)
-    seconds = time.perf_counter() - start
     recent = np.mean(losses[-100:])
-    print(f"epoch {epoch}: training loss {recent:.4f}, test accuracy {right:.4f}, {seconds:.0f} s")
+    bar.print(f"epoch {epoch}: training loss {recent:.4f}, test accuracy {right:.4f}")
 axes = Figure(layout="constrained").subplots()
 axes.plot(losses, ".", markersize=2)
 axes.set(xlabel="step", ylabel="loss of the batch", yscale="log", title=data.name)

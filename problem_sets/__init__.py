@@ -1,4 +1,4 @@
-"""What the notebooks import: the checks of their exercises, networks, and pictures."""
+"""What the notebooks import: the checks of their exercises, and networks."""
 
 import os
 

@@ -103,7 +103,8 @@ def show(verdict, why, state, in_notebook):
     from IPython.display import display
     mark, colour = MARKS[state]
     page = "\n".join([f'<b style="color: {colour}">{mark} {verdict}</b>', *map(html.escape, lines)])
-    page = f'<pre style="border-left: 4px solid {colour}; padding-left: 8px">{page}</pre>'
+    style = f"border-left: 4px solid {colour}; padding-left: 8px; margin: 0; font-size: 90%"
+    page = f'<pre style="{style}">{page}</pre>'
     display({"text/plain": text, "text/html": page}, raw=True)
 
 
@@ -130,7 +131,8 @@ def explain(error):
     stack = [*zip((frame for frame, _ in traceback.walk_tb(trace)), traceback.extract_tb(trace))]
     for frame, spot in stack:
         if frame.f_globals.get("__name__") == "__main__":
-            line = f"line {spot.lineno} of the cell: {spot.line}"
+            code = re.sub(r"\s{2,}#.*", "", spot.line)
+            line = f"line {spot.lineno} of the cell: {code}"
         if frame.f_code is edf.Component.backward.__code__:
             dy = f", where dy is {np.shape(frame.f_locals['self'].grad)}"
     if isinstance(error, SyntaxError):
@@ -158,8 +160,9 @@ def misfit(frame, spot):
         lines[-1] = lines[-1][:spot.end_colno]
         text = " ".join("".join(lines)[spot.colno:].split())
         tree = ast.parse(text, mode="eval").body
-        binary = isinstance(tree, ast.BinOp)
-        for part in reversed([tree.left, tree.right] if binary else tree.args):
+        binary = isinstance(tree, ast.BinOp | ast.Compare)
+        right = getattr(tree, "comparators", None) or [getattr(tree, "right", None)]
+        for part in reversed([tree.left, *right] if binary else tree.args):
             start, end = part.col_offset, part.end_col_offset
             value = eval(text[start:end], frame.f_globals, frame.f_locals)
             end += len(re.match(r"( ?\))*", text[end:])[0]) if binary else 0
@@ -213,8 +216,8 @@ def value_and_gradient(node, y):
             error.add_note(f"{method} returns the same whatever dy is: is dy used?")
         raise
     for method in ignore_dy(node):
-        raise AssertionError(f"{method} returns the same whatever dy is: it is to compute with dy, "
-                             "not with self.grad")
+        raise AssertionError(f"{method} returns the same whatever dy is: use dy, not "
+                             "self.grad")
     edf.clear()
     return f"values right, largest gradient error {max(errors.values()):.1e}"
 

@@ -5,10 +5,36 @@ import numbers
 import numpy as np
 
 import edf
+from mnist_loader import load
 from problem_sets import nets
 from problem_sets.checks import Exercise, require, require_return, value_and_gradient
 
 # The tests.
+
+def sd_test(mine):
+    for fan_in, slope, expected in ((50, 0, 0.2), (8, 1, 0.3535534), (200, 0, 0.1),
+                                    (40, 0.5, 0.2), (90, 2, 0.0666667)):
+        got = mine(fan_in, slope)
+        require_return(got, numbers.Real)
+        hint = ""
+        if np.isclose(got, 1 / fan_in ** 0.5, rtol=1e-3):
+            hint = ("\nthis keeps the mean square of the sums s: what does the activation do to "
+                    "it?")
+        if np.isclose(got, expected ** 2, rtol=1e-3):
+            hint = "\nthat is the variance: the standard deviation is its root"
+        if slope and np.isclose(got, (2 / fan_in) ** 0.5, rtol=1e-3):
+            hint = "\nnegative sums are kept too, multiplied by the slope"
+        if np.isclose(got, (2 / (fan_in * (1 + slope))) ** 0.5, rtol=1e-3) and 0 < slope != 1:
+            hint = "\na s, squared, is what multiple of s squared?"
+        require(abs(got - expected) < 1e-6, f"for fan_in = {fan_in} and slope = {slope} it is "
+                                            f"{got:.7g}, expected {expected}{hint}")
+    x = edf.rng.normal(size=(300, 100))
+    before = (x ** 2).mean()
+    for _ in range(20):
+        s = x @ edf.rng.normal(0, mine(100, 0.1), (100, 100))
+        x = np.where(s > 0, s, 0.1 * s)
+    return f"twenty layers change the mean square by the factor {(x ** 2).mean() / before:.2f}"
+
 
 def sweep_test(mine):
     table = {(0.1, 3): 0.05, (0.1, 8): 0.06, (5, 3): np.nan, (5, 8): 0.9,
@@ -66,15 +92,18 @@ def spread_test(mine):
     return "mean and standard deviation right, nan where a run diverged"
 
 
-def optimiser_test(golden, later, **options):
+def optimiser_test(golden, later, hints=(), decay=None, **options):
     """Return a test: do three steps lead from w = 1 to `golden`, for the loss w^2 / 2?
 
     And three for two parameters at once, with rates 0.1, 0.1 and 0.5, to `later`?
+    `hints` are pairs: where a wrong first step leads to, and what to say then.
     """
     def test(optimiser):
-        require_direction(optimiser)
+        if decay is None:
+            require_direction(optimiser)
         w = edf.Param(1.0)
-        loss, method = w * w * 0.5, optimiser(lr=0.01)
+        loss = w * w * 0.5
+        method = optimiser(lr=0.01, **({} if decay is None else {"weight_decay": decay}))
         for count, expected in enumerate(golden, 1):
             edf.forward()
             edf.backward(loss)
@@ -86,10 +115,14 @@ def optimiser_test(golden, later, **options):
                 hint = "\nis lr in the direction? step multiplies by it"
             if count == 1 and np.isclose(got - 1, 1 - expected, rtol=1e-3):
                 hint = "\nthis goes uphill, as step subtracts the direction"
+            for place, words in hints:
+                if count == 1 and abs(got - place) < 1e-6:
+                    hint = "\n" + words
             if count > 1:
                 hint = "\nstep 1 was right, so look at what is kept, and how it is used"
+            given = "" if decay is None else f" and weight_decay = {decay}"
             require(abs(got - expected) < 1e-6,
-                    f"with the loss w^2 / 2, w = 1 and lr = 0.01, step {count} leads to w = "
+                    f"with the loss w^2 / 2, w = 1, lr = 0.01{given}, step {count} leads to w = "
                     f"{got:.7g}, expected {expected:.7g}{hint}")
             require(w.grad == grad, "direction changes param.grad in place: make a new array")
         two_parameters(optimiser, options, later)
@@ -132,6 +165,138 @@ def two_parameters(optimiser, options, later):
             f"with two parameters, lr = 0.1, 0.1, 0.5{given}, three steps take {name} to {got}, "
             f"expected {expected}\n{hint}is anything kept on self that belongs to one "
             "parameter? are all options used?")
+
+
+def stopping_test(mine):
+    for errors, patience, expected, why in (
+            ([0.9, 0.5, 0.4, 0.45, 0.41, 0.42, 0.3], 3, (5, 2),
+             "epochs 3, 4 and 5 bring nothing better than epoch 2; epoch 6 never takes place"),
+            ([0.9, 0.8, 0.85, 0.7, 0.75, 0.6], 2, (5, 5), "it never waits for two epochs in a row"),
+            ([0.5, 0.4, 0.4, 0.4, 0.2], 2, (3, 1), "an error that is equal is no better"),
+            ([0.5, 0.6, 0.55, 0.52, 0.1], 3, (3, 0),
+             "epochs 2 and 3 are better than the one before, but not than epoch 0"),
+            ([0.5, 0.6], 1, (1, 0), "a patience of one"), ([0.7], 4, (0, 0), "a single epoch")):
+        got = mine(list(errors), patience)
+        require(got is not None, "it returned None: is its return missing?")
+        require(np.shape(got) == (2,), f"it returned {got}, but two numbers are asked for")
+        require(tuple(got) == expected, f"for the errors {errors} and patience {patience} it "
+                f"returned {tuple(map(int, got))}, expected {expected}\n{why}")
+    return "six courses of training end where they should"
+
+
+def dropout_test(component):
+    x = 1 + np.arange(2000.0).reshape(40, 50) / 1000
+    node = component(edf.Param(x), p=0.2)
+    edf.forward()
+    m = node.value / x
+    require(m.shape == x.shape, f"y has shape {m.shape}, but x has shape {x.shape}")
+    zeros, kept = (m == 0).mean(), np.unique(m[m != 0].round(9))
+    require(len(kept) == 1, f"what is left is multiplied by {kept[:4]} and so on: it must be one "
+                            "number for all")
+    hint = "\np is the probability of a 0" if abs(zeros - 0.8) < 0.05 else ""
+    require(abs(zeros - 0.2) < 0.04, f"with p = 0.2 the share of zeros is {zeros:.3f}{hint}")
+    require(abs(kept[0] - 1.25) < 1e-6, f"with p = 0.2 what is left is multiplied by {kept[0]:g}, "
+                                        "so the mean of y is not x")
+    require(0 < np.ptp(m, axis=0).min() and 0 < np.ptp(m, axis=1).min(),
+            "whole rows or columns are dropped: each number is drawn by itself")
+    edf.backward(node)
+    require(np.allclose(edf.params[0].grad * x.size, m),
+            "the gradient must pass where the value has passed, multiplied by the same number")
+    edf.seed(5)
+    edf.forward()
+    again = node.value / x
+    require((again != m).any(), "the second forward() drops the same numbers as the first")
+    edf.seed(5)
+    edf.forward()
+    require((again == node.value / x).all(), "after edf.seed, the same numbers should be dropped "
+                                             "again: draw from edf.rng")
+    with edf.evaluating():
+        edf.forward()
+        edf.backward(node)
+    require(np.array_equal(node.value, x), "in evaluation, y must be x")
+    require(np.allclose(edf.params[0].grad * x.size, 1), "in evaluation, dx must be dy")
+    return f"{zeros:.1%} zeros for p = 0.2, mean {m.mean():.3f}, and all passes in evaluation"
+
+
+def penalty_test(mine):
+    w, v, b = edf.Param([[1.0, -2.0, 0.5]]), edf.Param([3.0, 1.0]), edf.Param([1.0, 2.0, 3.0, 4.0])
+    loss = b * b
+    node = mine(loss, [w, v], 0.1)
+    require_return(node, edf.Component)
+    edf.forward()
+    got, right = node.value.round(7), np.array([1.0, 4.0, 9.0, 16.0]) + 0.7625
+    require(np.shape(got) in ((), (4,)), f"it has shape {np.shape(got)}, but the loss has (4,)")
+    require(np.shape(got) == (4,), "the loss is a single number: add the penalty to the loss of "
+                                   "each image, (B,)")
+    extra = (got - [1.0, 4.0, 9.0, 16.0]).round(7)
+    hints = {1.525: "is it half of the sum?", 0.2625: "are all weights in it?",
+             0.5: "are all weights in it?", 0.190625: "it is not divided among the images",
+             7.625: "is strength used?"}
+    hint = next((words for number, words in hints.items() if np.allclose(extra, number)), "")
+    require(np.allclose(got, right), f"for weights (1, -2, 0.5) and (3, 1), strength 0.1 and four "
+                                     f"images it adds {extra.tolist()}, expected 0.7625\n{hint}")
+    edf.backward(node)
+    for name, param in ("the first", w), ("the second", v):
+        require(param.grad is not None, f"no gradient reaches {name} weights: use the component "
+                                        "itself, not its .value")
+        require(np.allclose(param.grad, 0.1 * param.value), f"the gradient of {name} weights is "
+                f"{param.grad.tolist()}, expected {(0.1 * param.value).round(3).tolist()}")
+    return "the loss of each image has grown by 0.7625, and each gradient by 0.1 w"
+
+
+def placed(image, down, right, mirror, wrap=False):
+    """Return an image (C, H, W) mirrored or not, and then moved."""
+    image = image[:, :, ::-1] if mirror else image
+    if wrap:
+        return np.roll(image, (down, right), axis=(1, 2))
+    height, width = image.shape[1:]
+    empty = np.zeros((len(image), 3 * height, 3 * width))
+    empty[:, height:2 * height, width:2 * width] = image
+    return empty[:, height - down:2 * height - down, width - right:2 * width - right]
+
+
+def moved_test(mine):
+    images = 1.0 + np.arange(200 * 2 * 4 * 5).reshape(200, 2, 4, 5)
+    kept = images.copy()
+    for most in 0, 1:
+        got = mine(images, most)
+        require_return(got, np.ndarray)
+        require(np.array_equal(images, kept), "it has changed the images it was given: .copy() "
+                                              "first")
+        require(got.shape == images.shape, f"it returned shape {got.shape} for images of shape "
+                                           f"{images.shape}")
+        steps = range(-most, most + 1)
+        places = [(down, right, mirror) for down in steps for right in steps
+                  for mirror in (False, True)]
+        counts = dict.fromkeys(places, 0)
+        for image, result in zip(images, got):
+            place = next((place for place in places if (placed(image, *place) == result).all()),
+                         None)
+            require(place is not None, f"with most = {most}, an image becomes none of its "
+                    f"{len(places)} moved and mirrored forms\n{why_not(image, result, most)}")
+            counts[place] += 1
+        missing = [place for place, count in counts.items() if count == 0]
+        require(sum(count > 0 for count in counts.values()) > 1 + most,
+                "all images are treated alike: draw for each image by itself")
+        require(not missing, "of 200 images none was moved (down, right) by "
+                f"{missing and missing[0][:2]} and {'' if missing and missing[0][2] else 'not '}"
+                "mirrored")
+        mirrored = sum(count for (*_, mirror), count in counts.items() if mirror)
+        require(60 <= mirrored <= 140, f"{mirrored} of 200 images are mirrored, expected about 100")
+    return "moved and mirrored, each image by itself"
+
+
+def why_not(image, result, most):
+    """Say what may have been done to an image in place of moving and mirroring it."""
+    steps = range(-most, most + 1)
+    for down in steps:
+        for right in steps:
+            for mirror in False, True:
+                if (placed(image, down, right, mirror, wrap=True) == result).all():
+                    return "what leaves on one side must not come back on the other"
+                if (placed(image[:, ::-1], down, right, mirror) == result).all():
+                    return "it is upside down: mirror the last axis"
+    return "is every channel moved alike, and is what is uncovered 0?"
 
 
 BATCH = [[1.0, 2.0, -1.0], [2.0, 0.0, 3.0], [4.0, 1.0, 0.0], [5.0, 5.0, 2.0]]
@@ -240,6 +405,29 @@ def suspicion(dx, centred, eps):
             "standard deviation that of f, with eps, and with B and not B - 1?")
 
 
+def conv1d_test(component):
+    x = np.array([[1.0, 3.0, 0.0, 2.0, 5.0, -1.0], [2.0, -2.0, 4.0, 1.0, 0.0, 3.0]])
+    w = np.array([2.0, -1.0, 0.5, 3.0])
+    node = component(edf.Param(x), edf.Param(w))
+    edf.forward()
+    flipped = [np.convolve(row, w, "valid") for row in x]
+    require(np.shape(node.value) != (2, 3) or not np.allclose(node.value, flipped),
+            "the kernel is flipped: the first weight meets the first number of a window")
+    said = value_and_gradient(node, [[5.0, 22.0, -2.5], [11.0, -7.5, 16.0]])
+    for rows, n, k in (1, 5, 5), (3, 4, 1):
+        edf.clear()
+        node = component(edf.Param(edf.rng.normal(size=(rows, n))),
+                         edf.Param(edf.rng.normal(size=k)))
+        edf.forward()
+        try:
+            value_and_gradient(node, node.value.tolist())
+        except (AssertionError, ValueError) as error:
+            error.add_note(f"for x ({rows}, {n}) and w ({k},), while for (2, 6) and (4,) it is "
+                           "right")
+            raise
+    return said + ", also for other lengths"
+
+
 def maxpool_test(component):
     image = [[1.0, 3.0, 2.0, 0.0], [4.0, 2.0, 1.0, 5.0], [0.0, 1.0, 2.5, 2.0], [3.0, 0.5, 6.0, 1.5]]
     touching = component(edf.Param([[image]]), size=2)
@@ -279,20 +467,213 @@ def conv_test(component):
     return said + ", also for several images, channels and kernels"
 
 
+def rate_test(mine):
+    for args, expected in (((0, 100, 0.5, 10), 0.05), ((4, 100, 0.5, 10), 0.25),
+                           ((9, 100, 0.5, 10), 0.5), ((10, 100, 0.5, 10), 0.5),
+                           ((40, 100, 0.5, 10), 0.375), ((55, 100, 0.5, 10), 0.25),
+                           ((100, 100, 0.5, 10), 0.0), ((0, 8, 2, 0), 2.0),
+                           ((6, 8, 2, 0), 0.2928932), ((3, 9, 0.3, 5), 0.24)):
+        step, steps, lr, warm = args
+        try:
+            got = mine(*args)
+        except ZeroDivisionError as error:
+            error.add_note(f"for step = {step}, steps = {steps}, lr = {lr}, warm = {warm}: divide "
+                           "by warm only while it lasts")
+            raise
+        require_return(got, numbers.Real)
+        hint = "\nthis is still the rise" if step < warm else ""
+        if not hint and np.isclose(got, lr * edf.cosine_decay(step, steps)):
+            hint = "\nthe cosine begins at step `warm`, and has steps - warm steps to fall"
+        require(abs(got - expected) < 1e-6, f"for step = {step}, steps = {steps}, lr = {lr}, warm "
+                                            f"= {warm} it is {got:.7g}, expected {expected}{hint}")
+    return "right in the rise, at its end, and down to 0"
+
+
+def residual_test(mine):
+    calls = []
+
+    def kind(name):
+        def layer(h, n_in, n_out, k):
+            require_return(h, edf.Component)
+            calls.append((n_in, n_out, k))
+            if name == "zero":
+                h = h * 0
+            if name == "minus":
+                h = h * -1
+            if name == "turn" and len(calls) == 2 or name == "first" and (n_in, k) == (1, 3):
+                h = h * -1
+            return h if n_in == n_out else edf.Concat(h, h * 3, axis=1)
+        return layer
+
+    x = np.array([[[[2.0, -1.0]]]])
+    for name, said, expected in (
+            ("zero", "if both layers return 0", [2, 0]),
+            ("same", "if both layers return what they get", [4, 0]),
+            ("minus", "if both layers return minus what they get", [2, 0]),
+            ("turn", "if the second layer returns minus what it gets", [0, 0])):
+        edf.clear()
+        calls.clear()
+        node = mine(edf.Param(x), 1, 1, kind(name))
+        require_return(node, edf.Component)
+        require(calls == [(1, 1, 3), (1, 1, 3)], f"with n_in = n_out = 1 it builds layers (n_in, "
+                f"n_out, k) = {calls}, expected [(1, 1, 3), (1, 1, 3)]")
+        edf.forward()
+        got = node.value.ravel().tolist()
+        hint = {"zero": "is x added, and is the last ReLU behind the sum?",
+                "same": "is x added before the last ReLU?",
+                "minus": "is a ReLU between the two layers?",
+                "turn": "no ReLU stands between the second layer and the sum"}
+        require(got == expected, f"{said}, x = (2, -1) becomes {got}, expected {expected}\n"
+                                 f"{hint[name]}")
+    edf.clear()
+    calls.clear()
+    node = mine(edf.Param(x), 1, 2, kind("zero"))
+    require(sorted(calls) == [(1, 2, 1), (1, 2, 3), (2, 2, 3)],
+            f"with n_in = 1 and n_out = 2 it builds layers (n_in, n_out, k) = {calls}, expected "
+            "(1, 2, 3), (2, 2, 3), and (1, 2, 1) on the way around")
+    edf.clear()
+    node = mine(edf.Param(x), 1, 2, kind("first"))
+    edf.forward()
+    got = node.value.reshape(2, 2).tolist()
+    require(got == [[2, 0], [6, 0]], f"if the first layer returns (-x, -3 x), that of 1 x 1 (x, 3 "
+            f"x), and the second what it gets, x = (2, -1) becomes {got}, expected [[2, 0], [6, "
+            "0]]: the way around has no ReLU, and starts from x")
+    return "x goes around, through a layer of 1 x 1 where channels differ"
+
+
+def diagnosis_test(mine):
+    causes = {letter: cause for letter, cause in nets.PATIENTS.items() if cause}
+    got = mine()
+    require_return(got, dict)
+    require(set(got) == set(causes), f"its keys are {', '.join(map(str, got))}, expected A to F")
+    for letter, cause in got.items():
+        require(cause in causes.values(), f"{letter} has the cause {cause!r}, which is none of "
+                f"{', '.join(map(repr, sorted(causes.values())))}")
+    twice = sorted(cause for cause in causes.values() if list(got.values()).count(cause) > 1)
+    require(not twice, f"{', '.join(map(repr, twice))} stands there more than once: each has a "
+                       "cause of its own")
+    right = sum(got[letter] == cause for letter, cause in causes.items())
+    require(right == 6, f"{right} of 6 are right")
+    return "all six are right"
+
+
+def suspect_data_test(mine):
+    index = np.arange(60)
+    images = (10.0 + index)[:, None, None, None] + np.zeros((1, 3, 4))
+    labels, test_images = index * 7 % 10, np.linspace(-50, 90, 96).reshape(8, 1, 3, 4)
+    given = images.copy(), labels.copy(), test_images.copy()
+    results = mine(images, labels, test_images)
+    require(results is not None, "it returned None: is its return missing?")
+    require(len(results) == 3, f"it returned {len(results)} things, expected three")
+    require(all(map(np.array_equal, given, (images, labels, test_images))),
+            "it has changed the arrays it was given: .copy() first")
+    for name, got, kept in zip(("images", "labels", "test images"), results, given):
+        require(np.shape(got) == kept.shape, f"the {name} have shape {np.shape(got)}, expected "
+                                             f"{kept.shape}")
+    images, labels, test_images = results
+    order = np.argsort(np.argsort(images[:, 0, 0, 0]))      # which image each of them was
+    require(np.array_equal(np.sort(labels), np.sort(given[1])),
+            "the labels are not those that were given")
+    apart = np.flatnonzero(labels != given[1][order])
+    require(apart.size == 0, f"{apart.size} of 60 images have the label of another image")
+    require((order != index).any(), "the images are in the order in which they came")
+    require(abs(images.mean()) < 1e-6 and abs(images.std() - 1) < 1e-6,
+            f"the training images have mean {images.mean():.4g} and standard deviation "
+            f"{images.std():.4g}, expected 0 and 1\nwhose mean and deviation are used?")
+    expected = (given[2] - given[0].mean()) / given[0].std()
+    require(np.allclose(test_images, expected), "the test images are changed by other numbers than "
+                                                "the training images")
+    return "images and labels together, and all changed by two numbers of the training images"
+
+
+def digit_rows(images):
+    """Return images as standardized rows."""
+    return ((images - images.mean()) / images.std()).reshape(len(images), -1)
+
+
+def suspect_training_test(mine, digits=None):
+    digits = digits or load("digits")
+    order = np.argsort(digits.train_labels, kind="stable")
+    images, labels = digit_rows(digits.train_images)[order], digits.train_labels[order]
+    others = digit_rows(digits.test_images)
+    with np.errstate(over="ignore", invalid="ignore"):
+        results = mine(images, labels, others, digits.test_labels)
+        require(results is not None, "it returned None: is its return missing?")
+        net, error = results
+        require_return(net, nets.Net)
+        with edf.evaluating():
+            net.x.value, net.labels.value = images, labels
+            edf.forward()
+    require(np.isfinite(net.loss.value).all(), "the loss is no longer a finite number: are the "
+                                               "steps too long?")
+    dead = (net.scores.x.value == 0).all(axis=0).mean()
+    require(dead < 0.95, f"{dead:.0%} of the hidden units are 0 for every image: were they so at "
+                        "the start, or has a step that is far too long made them so?")
+    true = (nets.answers(net, others) != digits.test_labels).mean()
+    require(abs(error - true) < 1e-9, f"it says that {error:.1%} are wrong, but in evaluation it "
+                                      f"is {true:.1%}: was Dropout still at work?")
+    share = np.bincount(nets.answers(net, others)).max() / len(others)
+    hint = (f"\n{share:.0%} of its answers are one class: which did it see last?"
+            if share > 0.25 else "")
+    require(true <= 0.15, f"{true:.1%} of 400 other digits are wrong, at most 15 % are asked for"
+                          f"{hint}")
+    return f"{true:.1%} of other digits wrong, measured in evaluation"
+
+
+def best_convnet_test(mine):
+    digits = load("digits")
+    images = digits.train_images[:, None] * np.float32(3) - np.float32(0.5)
+    others = digits.test_images[:, None] * np.float32(3) - np.float32(0.5)
+    kept, labels = images.copy(), digits.train_labels.copy()
+    net = mine(images, labels, 3)
+    require_return(net, nets.Net)
+    for name, given, before in (("images", images, kept),
+                                ("labels", labels, digits.train_labels)):
+        require(np.array_equal(given, before), f"it has changed the {name} it was given: .copy() "
+                                               "first")
+    error = (nets.answers(net, others) != digits.test_labels).mean()
+    require(error <= 0.15, f"after three epochs on 1,397 digits it gets {error:.1%} of 400 others "
+                           "wrong, at most 15 % are asked for")
+    return f"{error:.1%} of 400 digits wrong, at most 15 % were asked for"
+
+
 EXERCISES = {
-    "my_sweep": Exercise("1.1", 2, sweep_test, nets.sweep),
-    "my_choice": Exercise("1.2", 2, choice_test, nets.choice),
-    "my_spread": Exercise("1.3", 1, spread_test, nets.spread),
-    "MyMomentum": Exercise("2.1", 1, optimiser_test(
+    "my_sd": Exercise("1.1", 2, sd_test, nets.starting_sd),
+    "my_sweep": Exercise("2.1", 2, sweep_test, nets.sweep),
+    "my_choice": Exercise("2.2", 2, choice_test, nets.choice),
+    "my_spread": Exercise("2.3", 1, spread_test, nets.spread),
+    "MyMomentum": Exercise("3.1", 1, optimiser_test(
         [0.99, 0.9711, 0.944379], ([0.03, -0.06], 0.75), momentum=0.5), edf.SGD),
-    "MyRMSProp": Exercise("2.2", 2, optimiser_test(
+    "MyNesterov": Exercise("3.2", 1, optimiser_test(
+        [0.981, 0.954261, 0.9208939], ([0.005625, -0.01125], 0.475), momentum=0.5,
+        hints=[(0.99, "in its first step Nesterov's momentum moves by more than the gradient")]),
+        nets.Nesterov),
+    "MyRMSProp": Exercise("3.3", 2, optimiser_test(
         [0.9, 0.832918, 0.7799823], ([0.0135047, -0.7766173], 1.6448314), alpha=0.9, eps=0.1),
         edf.RMSProp),
-    "MyAdam": Exercise("2.3", 3, optimiser_test(
+    "MyAdam": Exercise("3.4", 3, optimiser_test(
         [0.99, 0.9800027, 0.9700101], ([0.3736179, -1.3370415], 2.3333333), betas=(0.8, 0.9),
         eps=0.1), edf.Adam),
-    "my_composed_batchnorm": Exercise("3.1", 2, composed_batchnorm_test, edf.BatchNorm),
-    "MyBatchNorm": Exercise("3.2", 4, batchnorm_test, edf.BatchNorm),
-    "MyMaxPool2d": Exercise("4.1", 2, maxpool_test, edf.MaxPool2d),
-    "MyConv2d": Exercise("4.2", 3, conv_test, edf.Conv2d),
+    "MyAdamW": Exercise("3.5", 2, optimiser_test(
+        [0.985, 0.9700792, 0.9552401], ([0.2069977, -0.9703709], 1.7636283), betas=(0.8, 0.9),
+        eps=0.1, weight_decay=0.3, decay=0.5, hints=[
+            (0.99, "no decay is left: added to the gradient, Adam divides it away"),
+            (0.49, "the decay is multiplied by the rate too"),
+            (0.995, "the decay makes w larger"),
+            (0.98505, "both moves start from the same w: that before the step")]), edf.AdamW),
+    "my_rate": Exercise("3.6", 1, rate_test, nets.rate),
+    "my_stopping": Exercise("4.1", 1, stopping_test, nets.stopping),
+    "MyDropout": Exercise("4.2", 2, dropout_test, edf.Dropout),
+    "my_penalty": Exercise("4.3", 2, penalty_test, nets.penalty),
+    "my_moved": Exercise("4.4", 2, moved_test, nets.moved),
+    "my_composed_batchnorm": Exercise("5.1", 2, composed_batchnorm_test, edf.BatchNorm),
+    "MyBatchNorm": Exercise("5.2", 4, batchnorm_test, edf.BatchNorm),
+    "MyConv1d": Exercise("6.1", 3, conv1d_test),
+    "MyMaxPool2d": Exercise("6.2", 2, maxpool_test, edf.MaxPool2d),
+    "MyConv2d": Exercise("6.3", 3, conv_test, edf.Conv2d),
+    "my_residual": Exercise("7.1", 2, residual_test, nets.residual),
+    "my_diagnosis": Exercise("8.1", 3, diagnosis_test),
+    "suspect_data": Exercise("8.2", 2, suspect_data_test),
+    "suspect_training": Exercise("8.3", 3, suspect_training_test),
+    "my_best_convnet": Exercise("9.1", 4, best_convnet_test),
 }

@@ -34,6 +34,29 @@ def slope_test(mine):
     return "three differences right, of x^3 and of exp(sigmoid(x) tanh(x))"
 
 
+def unbroadcast_test(mine):
+    rows, boxes = np.arange(6.0).reshape(2, 3), np.arange(24.0).reshape(2, 3, 4)
+    cases = [(rows, (2, 3), [[0, 1, 2], [3, 4, 5]]), (rows, (3,), [3, 5, 7]),
+             (rows, (1, 3), [[3, 5, 7]]), (rows, (2, 1), [[3], [12]]), (rows, (), 15),
+             (rows, (1,), [15]), (rows, (1, 1), [[15]]), (rows[:1], (1, 3), [[0, 1, 2]]),
+             (boxes, (3, 1), [[60], [92], [124]]), (boxes, (1, 3, 4), [
+                 [[12, 14, 16, 18], [20, 22, 24, 26], [28, 30, 32, 34]]])]
+    for grad, shape, expected in cases:
+        before, place = grad.copy(), f"grad of shape {grad.shape} for an array of shape {shape}"
+        try:
+            got = mine(grad, shape)
+        except Exception as error:
+            error.add_note(place)
+            raise
+        require(got is not None, "it returned None: is its return missing?")
+        got = np.asarray(got)           # of shape () a number will do
+        require(got.shape == shape, f"{place}: the result has shape {got.shape}")
+        require(np.allclose(got, expected),
+                f"{place}: the result is {got.tolist()}, expected {expected}")
+        require(np.array_equal(grad, before), f"{place}: grad itself was changed")
+    return f"{len(cases)} sums right, from () to (1, 3, 4)"
+
+
 def normalize_test(component):
     node = component(edf.Param([[1.0, 2.0, 5.0], [0.5, 0.5, 3.0]]))
     require_return(node, edf.Component)
@@ -121,6 +144,28 @@ def suspect_softmax_test(softmax):
     edf.clear()
     return value_and_gradient(softmax(edf.Param(o)), [
         [0.0900306, 0.2447285, 0.6652410], [0.7869860, 0.1065070, 0.1065070], [1, 0, 0]])
+
+
+def suspect_jacobian_test(jacobian):
+    o = np.array([1.0, 2.0, 3.0])
+    got = jacobian(o.copy())
+    require_return(got, np.ndarray)
+    require(got.shape == (3, 3), f"the matrix has shape {got.shape}, expected (3, 3)")
+    scores = edf.Input([o])
+    y = edf.Softmax(scores)
+    for j in range(3):
+        ends = []
+        for h in 1e-5, -1e-5:
+            scores.value = [o + h * np.eye(3)[j]]
+            edf.forward()
+            ends.append(y.value[0])
+        for i, want in enumerate((ends[0] - ends[1]) / 2e-5):
+            require(
+                abs(got[i, j] - want) < 1e-8,
+                f"row {i}, column {j}, the derivative of y_{i} with respect to o_{j}, is "
+                f"{got[i, j]:.7f}, but differences give {want:.7f} (column {j} adds up to "
+                f"{got[:, j].sum():.4f})")
+    return "all nine derivatives right, and columns add up to 0"
 
 
 def second_derivative_test(mine):
@@ -251,9 +296,10 @@ EXERCISES = {
     "my_second_derivative": Exercise("1.3", 2, second_derivative_test),
     "my_naive_rule": Exercise("1.4", 2, naive_rule_test, nets.naive_rule),
     "my_slope": Exercise("2.1", 1, slope_test, nets.slope),
-    "MyRowSum": Exercise("3.4", 1, row_sum_test),
-    "MyNormalize": Exercise("3.6", 3, normalize_test, edf.Normalize),
-    "my_baselines": Exercise("3.11", 1, baselines_test, nets.baselines),
+    "my_unbroadcast": Exercise("3.4", 3, unbroadcast_test),
+    "MyRowSum": Exercise("3.5", 1, row_sum_test),
+    "MyNormalize": Exercise("3.7", 3, normalize_test, edf.Normalize),
+    "my_baselines": Exercise("3.12", 1, baselines_test, nets.baselines),
     "my_forward": Exercise("4.1", 2, forward_test),
     "my_backward": Exercise("4.3", 4, backward_test),
     "my_network": Exercise("4.4", 1, network_test, nets.two_layers),
@@ -262,4 +308,5 @@ EXERCISES = {
     "suspect_layer": Exercise("5.2", 1, suspect_layer_test),
     "SuspectMatMul": Exercise("5.3", 1, suspect_matmul_test),
     "SuspectSoftmax": Exercise("5.4", 1, suspect_softmax_test),
+    "suspect_jacobian": Exercise("5.5", 1, suspect_jacobian_test),
 }

@@ -18,7 +18,8 @@ import mnist_loader
 from problem_sets import EXERCISES, SETS, check, checks, nets, score_sheet, sequences
 
 DIGITS = mnist_loader.load("digits")
-GIVEN = {"np": np, "edf": edf, "mlp": nets.mlp, **vars(sequences)}     # what answers may use
+GIVEN = {"np": np, "edf": edf, "nets": nets, "mlp": nets.mlp, "conv": nets.conv,
+         **vars(sequences)}             # what answers may use
 
 
 @pytest.fixture(scope="module")
@@ -230,15 +231,15 @@ class MyTanh(edf.Component):
         computed is self.value
     line 5 of the cell: return np.tanh(x) * w
     in f of MyTanh(x (2, 3))"""),
-    ("MyMatMul", """
-class MyMatMul(edf.Component):
-    def f(self, a, b):
-        return np.matmul(a - 1,
-                         b.T)
+    ("MyAffine", """
+class MyAffine(edf.Component):
+    def f(self, x, w, b):
+        return np.matmul(x - 1,
+                         w.T)
 """, """
-    in f: np.matmul(a - 1 (2, 3), b.T (4, 3)) do not fit
-    line 4 of the cell: return np.matmul(a - 1,
-    in f of MyMatMul(a (2, 3), b (3, 4))"""),
+    in f: np.matmul(x - 1 (2, 3), w.T (4, 3)) do not fit
+    line 4 of the cell: return np.matmul(x - 1,
+    in f of MyAffine(x (2, 3), w (3, 4), b (4,))"""),
     ("MySGD", """
 class MySGD(edf.SGD):
     def step(self):

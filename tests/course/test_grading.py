@@ -334,8 +334,8 @@ def test_the_release_is_what_a_student_needs_and_no_more(course, released):
     checks = {f"problem_sets/{name}.py" for name in
               ("__init__", "checks", "engine", "nets", "ps1", "ps2", "ps3", "sequences", "theory")}
     assert names == tools | checks | {"ps1.ipynb", "edf.py", "mnist_loader.py",
-                                      "text_loader.py", "requirements.txt", "LICENSE",
-                                      "data/README.md", "data/digits.csv.gz",
+                                      "cifar10_loader.py", "text_loader.py", "requirements.txt",
+                                      "LICENSE", "data/README.md", "data/digits.csv.gz",
                                       "data/names.txt.gz", "data/shakespeare.txt.gz"}
     assert {line.partition(">=")[0] for line in (folder / "requirements.txt").read_text().split()
             } == {"numpy", "pooch", "matplotlib", "jupyter"}

@@ -230,7 +230,7 @@ def parsed(walk):
 def test_the_page_is_small_and_asks_for_nothing():
     source = edf.walk(perceptron()).pictures["text/html"]
     assert len(source) < 25_000
-    assert not re.search(r"https?:|url\(|src=|import|fetch|widget", source)
+    assert not re.search(r"https?:|url\(|src=|@import|import\(|fetch|widget", source)
     script = re.search("<script>(.*)</script>", source, re.DOTALL)[1]
     assert len(script) < 2000
     assert len(edf.walk(head()).pictures["text/html"]) < 60_000

@@ -193,6 +193,19 @@ def test_two_on_a_page_do_not_disturb_each_other(opened):
     assert len(set(ids)) == 2                           # the third shares those of the first
 
 
+def test_a_notebook_may_run_the_scripts_elsewhere(opened):
+    page = opened(edf.walk(product()))
+    page.evaluate("""html => {
+        document.body.innerHTML = html;         // runs none
+        for (const script of document.body.querySelectorAll("script")) {
+            const copy = document.createElement("script");
+            copy.text = script.text;
+            document.head.append(copy)}}""", 2 * edf.walk(product()).pictures["text/html"])
+    walks = page.locator(".edf-walk.edf-live").all()
+    walks[1].get_by_role("button", name="step").click()
+    assert [place(walk) for walk in walks] == ["1 / 8", "2 / 8"]
+
+
 def test_without_script_it_is_a_film_strip(opened):
     page = opened(edf.walk(product()), java_script_enabled=False)
     assert page.locator("figure:visible").count() == 8
