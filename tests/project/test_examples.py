@@ -166,9 +166,9 @@ def test_the_mlp_learns_in_other_settings(outputs, command):
 
 def test_cifar_is_learned_from_plain_and_gzipped_files(outputs, folder):
     name = f"the files in {folder / 'cifar'} (not CIFAR-10)"
-    for command, counts in ("cifar10_mlp", "60 training and 20"), (MORE[7], "54 training and 6"):
+    for command, counts in ("cifar10_mlp", "60 training and 20"), (MORE[9], "54 training and 6"):
         assert outputs[command].startswith(f"data: {name}, {counts} test images\n")
-    assert outputs[MORE[7]].endswith(f" on held-out images of {name}\n")
+    assert outputs[MORE[9]].endswith(f" on held-out images of {name}\n")
     assert numbers(r"last five tests: (\S+)", outputs["cifar10_mlp"])[0] > 0.9
     assert "hidden=[100, 100] slope=0.05 lr=0.008 batch=400 steps=2\n" in outputs[MORE[5]]
 
