@@ -361,6 +361,24 @@ spread = check("my_spread")
 # `experiment` makes a run of `train_once` in which one factor is open and all others are fixed:
 # `experiment(part, "lr", activation=ReLU)` is a function of a learning rate and a seed.
 #
+# <details><summary>If you have more cores, or more machines</summary>
+#
+# Every run is alone, so all of them can run at once, one in each process, with
+# [Dask](https://distributed.dask.org) (`pip install distributed`):
+#
+#     def trial(setting):             # in another process: it loads its own data
+#         edf.clear()
+#         part = held_out(load(), 1000)
+#         return setting, train_once(part, setting["seed"], lr=setting["lr"])
+#
+#     settings = [{"lr": lr, "seed": seed} for lr in (0.02, 0.05) for seed in (1, 2, 3)]
+#     client = distributed.Client(n_workers=4, threads_per_worker=1)
+#     results = client.gather(client.map(trial, settings))
+#
+# `examples/sweep.py` does more: it keeps what is done on disk, and goes on where it stopped.
+#
+# </details>
+#
 # ### The noise of seeds
 #
 # How much do runs of the *same* setting differ, if first weights and the
