@@ -41,7 +41,7 @@ test-slow: .venv/dev
 
 test-browser: .venv/dev
 	$(BIN)/python -m pytest -q -m browser tests/course/test_browser.py \
-		tests/tools/test_walk_page.py
+		tests/tools/test_walk_page.py $(OPTIONS)
 
 test-grading: .venv/dev .venv-nbgrader/ready
 	NBGRADER_PYTHON="$(CURDIR)/$(GRADER)/python" $(BIN)/python -m pytest -q -m grading \
