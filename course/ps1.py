@@ -16,7 +16,7 @@
 # # Problem set 1: backpropagation, and perceptrons on MNIST
 #
 # First you will see a network learn to read handwritten digits, in a dozen lines of code and a few
-# seconds. Then you will take it apart, and write every part of it yourself.
+# seconds. Then you will take it apart, and write its gradients, its walk and its training yourself.
 #
 # | | section | you write | hours |
 # |---|---|---|---|
@@ -39,11 +39,11 @@
 # explained here. Replace the lines `# YOUR CODE HERE` and `raise NotImplementedError()`, run the
 # cell, then run the check below it. A check tries your answer on some examples and says what
 # differs, and where. Passing means that it found no mistake, not that there is none. Until it
-# passes, the notebook goes on with EDF's own component, so nothing holds you up. If you need help,
-# unfold the *Hint*, and only then what lies below it. Answer a question *before* you run the cell
-# below it. If a cell never ends, interrupt the kernel.
+# passes, the notebook goes on with EDF's own component, so nothing holds you up. For help, unfold
+# the *Hint*, and only then what lies below it. Answer a question *before* you run the cell below
+# it. If a cell never ends, interrupt the kernel.
 #
-# After section 0, each section runs on its own.
+# After the first two code cells, each section runs on its own.
 
 # %% [markdown]
 # ## 0 A network that reads digits
@@ -87,8 +87,8 @@ for digit, column in enumerate(axes.T):
 plt.show()
 
 # %% [markdown]
-# **The network.** Each image becomes a row of 784 pixels. Two *affine* layers, $xW + b$, turn it
-# into ten **scores**, one for each digit; between the two stands a function that is not linear.
+# **The network.** Each image becomes a row of 784 pixels. Two *affine* layers, $xW + b$, with a
+# nonlinear function between them, turn it into ten **scores**, one for each digit.
 #
 # ![A network: pixels, 100 hidden units, ten scores, the loss](picture:network)
 #
@@ -99,7 +99,7 @@ plt.show()
 # $$w \leftarrow w - \eta\,\frac{\partial\,\text{loss}}{\partial w}$$
 #
 # That is **gradient descent**. The next cell goes through all images once, in a few seconds. How
-# many of the test images would a network get wrong that only guesses, and how many will this one?
+# many of the test images would a network that only guesses get wrong, and how many will this one?
 
 # %%
 edf.seed(1)
@@ -208,7 +208,7 @@ check("my_prediction");
 #
 # `f` is a component's formula. A **d-method**, `d` and the name of an input, turns `dy`, the
 # gradient of the loss with respect to the component's value, into the gradient with respect to that
-# input. Which line below calls it?
+# input. Which line below calls it? (`needs_grad` says whether any `Param` leads to a component.)
 
 # %%
 for part in engine.forward, engine.Component, engine.Param:
@@ -271,8 +271,9 @@ check("my_graph");
 #
 # Now for `backward` itself. EDF keeps each gradient in its component. That is convenient but not
 # essential: a dictionary would do. `shares(component, dy)` calls the d-methods of a component as
-# its `backward` does, but hands the results out, as pairs (input, share), instead of adding them
-# anywhere: for `x * x` at $x = 3$ and `dy` = 1, it returns the pair (x, 3) twice.
+# its `backward` does, but returns the results, as pairs (input, share), instead of adding them
+# anywhere: for `x * x` at $x = 3$ and `dy` = 1, it returns the pair (x, 3) twice. It leaves out
+# every `Input`.
 
 # %% [markdown]
 # **Exercise 1.3: the walk.** `forward()` has been run. Complete the dictionary: the gradient of
@@ -362,8 +363,8 @@ numeric_gradient = check("my_numeric_gradient")
 # is, a `dy`. The obvious loss is the sum of all outputs, whose `dy` is 1 everywhere. Below,
 # `NoUpstream` forgets `dy`, and `Zero` always returns 0. (*Softmax*, the topic of section 5, turns
 # each row into probabilities, which add up to 1.) How far will each be from the right component if
-# `dy` is 1 everywhere, and how far if `dy` is random? Which of the two mistakes is invisible to a
-# `dy` of ones, and why?
+# `dy` is 1 everywhere, and how far if `dy` is random? Which of the mistakes are invisible to a `dy`
+# of ones, and why?
 
 # %%
 edf.clear()
@@ -589,12 +590,12 @@ plt.show()
 #
 # A component with two inputs has two d-methods, `da` and `db`. Both get `dy` and all arguments of
 # `f`; each returns the gradient of its own input, **in the shape of that input**. Three steps lead
-# to every formula here:
+# to every formula:
 #
 # 1. Write one entry of the result with indices: $y_{kl} = \dots$
-# 2. Differentiate it with respect to one entry of the input. Brackets, $[k = i]$ for 1 if $k = i$
-#    and 0 if not, say whether the two entries meet: $\partial a_{kl} / \partial a_{ij} =
-#    [k = i]\,[l = j]$.
+# 2. Differentiate it with respect to one entry of the input. The bracket $[k = i]$ is 1 if $k = i$
+#    and 0 otherwise; it says whether two entries are the same: $\partial a_{kl} / \partial
+#    a_{ij} = [k = i]\,[l = j]$.
 # 3. Add up over all entries of the result. A bracket picks one term out of a sum:
 #    $c_1[1{=}2]+c_2[2{=}2]+c_3[3{=}2]=c_2$.
 #
@@ -677,17 +678,17 @@ check("MyDivide");
 #
 # $$y_{nh} = \sum_d x_{nd}\,w_{dh} + b_h .$$
 #
-# An entry of $x$ is used in a whole row of $y$, and an entry of $b$ in a whole column. Go through
-# the three steps on paper, then write what you get, the first two with `@`.
+# An entry of $x$ is used in a whole row of $y$, and an entry of $w$ or of $b$ in a whole column. Go
+# through the three steps on paper, then write what you get, the first two with `@`.
 #
 # ![Three matrices and the shapes of their gradients](picture:product)
 #
 # <details><summary>Hint</summary>
 #
 # `dx` and `dw` are sums over **one** index of a product of two matrices, so they are matrix
-# products themselves. `p @ q` adds up over the last index of `p` and the first of `q`; where the
-# index stands in the other place, the transpose `.T` brings it there. And $\partial y_{nh} /
-# \partial b_j = [h = j]$, for every $n$: `sum(axis=0)` adds up rows.
+# products themselves. `p @ q` adds up over the last index of `p` and the first of `q`: if the
+# summed index is not last in `p` or first in `q`, transpose that one, with `.T`. And $\partial
+# y_{nh} / \partial b_j = [h = j]$, for every $n$: `sum(axis=0)` adds up rows.
 #
 # </details>
 #
@@ -807,8 +808,8 @@ plt.show()
 #
 # The last layer gives each class a **score**. *Softmax* turns the scores $s$ of one image into
 # probabilities, $y_i = e^{s_i} / \sum_k e^{s_k}$. How good are they, if the right class is $c$? The
-# probability of getting two images right is a product of two probabilities, but a mean over images
-# adds up their losses. A logarithm turns products into sums, and certainty should cost nothing:
+# probability of getting two images right is a product of two probabilities. We want losses that add
+# where probabilities multiply: a logarithm does that. And certainty should cost nothing:
 # $\log 1 = 0$. So the loss is the **cross-entropy**,
 #
 # $$\ell = -\log y_c,$$
@@ -869,7 +870,7 @@ Softmax = check("MySoftmax")
 # Why does `f` above first subtract the largest score of the row? A number added to all scores of a
 # row changes nothing, since numerator and denominator change by the same factor; but $e^{1000}$ is
 # too large for a float. There is a second trap: the loss needs $\log y_c$, and a tiny $y_c$ is
-# rounded to 0. But a logarithm needs no quotient:
+# rounded to 0. But the logarithm of a quotient is a difference:
 #
 # $$\ell = -\log\frac{e^{s_c}}{\sum_k e^{s_k}} = \log\sum_k e^{s_k} - s_c$$
 #
@@ -1038,9 +1039,9 @@ plt.show()
 #
 # </details>
 #
-# **Two numbers to beat.** The best that a network can do without looking at its input is to name
-# the more frequent class, which is right for 55 % of the points, and to give each class its share
-# $p_k$ as its probability. The mean loss is then $-\sum_k p_k \log p_k$, the *entropy* of the
+# **Two numbers to beat.** Without looking at its input, a network is right most often if it always
+# names the more frequent class: for 55 % of the points. Its mean loss is smallest if it gives each
+# class its share $p_k$ as its probability: then it is $-\sum_k p_k \log p_k$, the *entropy* of the
 # classes, here 0.689. (For a proof, see section 3 of `theory.ipynb`.) A network that has learned
 # anything from its input beats both.
 #
@@ -1093,7 +1094,7 @@ training = check("my_training")
 #
 # Two networks with eight hidden units and the same initial weights are trained for five epochs
 # each. (`mlp` builds them, as section 7 shows; `edf.glorot` draws random weights of [a size that
-# suits the layer](http://proceedings.mlr.press/v9/glorot10a.html).) A hidden unit draws one
+# suits the layer](http://proceedings.mlr.press/v9/glorot10a.html).) A hidden unit contributes one
 # straight line, and is *dead* if it is 0 at every point. Do you expect the networks to get 60 %, 80
 # % or 97 % of the held-out points right?
 
@@ -1133,6 +1134,23 @@ trained = [try_out(training, activation, learn, held) for activation in (edf.Sig
 #
 # </details>
 #
+# **Question 6.2.** A report on such data reads: "With the sigmoid, accuracy reaches 0.9976. With
+# ReLU it stays at 0.5409 and the loss at 0.691 from the first epoch to the last. So ReLU does not
+# suit this problem." The larger class has 54.09 % of the examples. With which two numbers do you
+# compare these, what has happened, and what would you check first?
+
+# %% [markdown]
+# ### BEGIN SOLUTION
+# With the share of the larger class, 0.5409, and with the entropy of such a split,
+# $-0.5409 \ln 0.5409 - 0.4591 \ln 0.4591 = 0.6898$. Both match, the loss only nearly, since with a
+# large learning rate the last bias keeps moving. So the network gives every example the same
+# answer: it ignores its input. All hidden units are **dead**, 0 at every point, and only the last
+# bias still learns. That is a property of this run, not of ReLU: one whose backward lacks the
+# upstream gradient does just this, and a correct one learns these data. So first check the
+# gradient, then try other seeds and rates.
+# ### END SOLUTION
+
+# %% [markdown]
 # ### A broken ReLU
 #
 # This ReLU leaves out `dy`, the mistake of section 2. So it claims that the loss grows with every
@@ -1161,23 +1179,6 @@ axes[0].legend(fontsize=7, loc="upper right", ncols=2)
 plt.show()
 
 # %% [markdown]
-# **Question 6.2.** A report on such data reads: "With the sigmoid, accuracy reaches 0.9976. With
-# ReLU it stays at 0.5409 and the loss at 0.691 from the first epoch to the last. So ReLU does not
-# suit this problem." The larger class has 54.09 % of the examples. With which two numbers do you
-# compare these, what has happened, and what would you check first?
-
-# %% [markdown]
-# ### BEGIN SOLUTION
-# With the share of the larger class, 0.5409, and with the entropy of such a split,
-# $-0.5409 \ln 0.5409 - 0.4591 \ln 0.4591 = 0.6898$. Both match (nearly, the loss: at this rate the
-# last bias never quite comes to rest). So the network gives every example the same answer: it
-# ignores its input. All hidden units are **dead**, 0 at every point, and only the last bias still
-# learns. That is a property of this run, not of ReLU: one whose backward lacks the upstream
-# gradient does just this, and a correct one learns these data. So first check the gradient, then
-# try other seeds and rates.
-# ### END SOLUTION
-
-# %% [markdown]
 # ## 7 Perceptrons on MNIST
 #
 # A multi-layer perceptron alternates affine maps and an activation $F$:
@@ -1187,9 +1188,10 @@ plt.show()
 # `mlp` builds one from a list of widths: the pixels, any number of hidden layers, 10 classes.
 # Biases start at 0, and weights as random numbers that keep the values of one layer about as large
 # as those of the layer before: the more inputs, the smaller. (`edf.xavier` draws them so; `edf.he`,
-# larger by $\sqrt2$, suits ReLU; `edf.glorot` counts outputs too.) Building a `Param` also enters
-# it in the list `edf.params`, so no other part needs to know how many layers there are. How many
-# numbers will the network below learn?
+# larger by $\sqrt2$, suits ReLU; `edf.glorot` counts outputs too. Here all networks start from
+# `edf.xavier`, to compare the activations alone.) Building a `Param` also enters it in the list
+# `edf.params`, so no other part needs to know how many layers there are. How many numbers will the
+# network below learn?
 
 # %%
 edf.clear()
@@ -1263,12 +1265,11 @@ def my_error_rate(net, images, labels):
 error_rate = check("my_error_rate")
 
 # %% [markdown]
-# `train(net, data, optimiser, epochs)` is the loop of section 6, in batches of 64. It counts the
-# training error on the way, *before* each step, and measures the test error after each epoch.
-# Below, three networks with one hidden layer of 64 units learn for ten epochs each, with the
-# learning rate 0.5. Which activation will learn fastest? And in the curves: what do ReLU and Tanh
-# learn from the sixth epoch on, if it does not help them on the test images? (Takes some ten
-# seconds.)
+# `train(net, data, optimiser, epochs)` is the loop of section 6, in batches of 64, and prints the
+# training error and the test error of each epoch. Below, three networks with one hidden layer of 64
+# units learn for ten epochs each, with the learning rate 0.5. Which activation will learn fastest?
+# And in the curves: what do ReLU and Tanh learn from the sixth epoch on, if it does not help them
+# on the test images? (Takes some ten seconds.)
 
 # %%
 histories = {}
@@ -1298,7 +1299,7 @@ plt.show()
 # On MNIST the test errors of Sigmoid, ReLU and Tanh are about 7.8, 6.0 and 5.8 % after the first
 # epoch, so the last two learn faster, and a little less than 3 % after the last. ReLU and Tanh go
 # on to learn the training set by heart: their training error falls and falls, while their test
-# error hardly changes. That is *overfitting*, mild as yet.
+# error changes little. That is *overfitting*, mild as yet.
 #
 # </details>
 #
@@ -1327,18 +1328,19 @@ for name, images, labels in (("training", data.train_images, data.train_labels),
 
 # %% [markdown]
 # ### BEGIN SOLUTION
-# The training error is an average over the networks of a whole epoch, of which the first knew
-# nothing; the test error is that of the last one. Measured at the end of the first epoch, both
-# are nearly equal: 7.9 % and 7.8 % for the sigmoid on MNIST.
+# `train` counts the training error on the way, each batch *before* its step, and measures the test
+# error after the epoch. So the first is an average over the networks of a whole epoch, of which the
+# earliest knew nothing, and the second is that of the last one. Measured at the end of the first
+# epoch, both are nearly equal: 7.9 % and 7.8 % for the sigmoid on MNIST.
 # ### END SOLUTION
 
 # %% [markdown]
 # ### Choosing, without looking at the test
 #
 # Which width, which rate, how many epochs? If you try twenty settings and keep the one with the
-# smallest test error, that error is too small: the winner was also lucky on these images. You have,
-# in effect, learned from them. So hold some of the training images back, as a **validation set**,
-# choose by the error on those, and look at the test set **once**, at the end.
+# smallest test error, that error is too optimistic: the winner was also lucky on these images. You
+# have, in effect, learned from them. So hold some of the training images back, as a **validation
+# set**, choose by the error on those, and look at the test set **once**, at the end.
 #
 # ![Of 60,000 images 55,000 train and 5,000 validate; 10,000 more test](picture:split)
 #
@@ -1683,8 +1685,10 @@ if best_net is not None and have_chosen:
 # | | |
 # |---|---|
 # | component | a node of the graph: a function of earlier ones, an `Input` or a `Param` |
+# | graph | all components, each with its inputs |
 # | `Input`, `Param` | components that hold data, and what is learned |
 # | `value`, `grad` | what `edf.forward()` and `edf.backward(loss)` compute for a component |
+# | gradient | the slopes of the loss along all entries of an array |
 # | $x^\nabla$ | `x.grad`: the gradient of the loss with respect to $x$ |
 # | `f`, `dx` | of a component: its formula, and that for the gradient of its input `x` |
 # | `dy` | what `dx` gets: $y^\nabla$, the gradient from **upstream**, in the shape of $y$ |
@@ -1692,9 +1696,13 @@ if best_net is not None and have_chosen:
 # | `edf.clear()` | empties the graph |
 # | `edf.seed`, `edf.dtype` | where random numbers start; the type of all numbers |
 # | activation | a function applied to every entry, such as ReLU |
+# | affine | a layer $xw + b$: a matrix product and a bias |
+# | hidden unit | one of the numbers between two layers; *dead* if it is 0 for every example |
 # | broadcasting | NumPy repeats an array to make shapes fit |
 # | score, loss | what the last layer says of each class; how wrong that is |
+# | error rate | the share of examples whose highest score is not that of the right class |
 # | batch, epoch | the examples of one step; one pass through all examples |
+# | learning rate | how far a step goes: the factor of the gradient, $\eta$ or `lr` |
 # | validation set | training images held back, to choose by |
 # | one-hot | a row with 1 at the right class and 0 elsewhere |
 # | $[i = j]$ | 1 if $i = j$, else 0 |

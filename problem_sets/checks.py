@@ -50,6 +50,15 @@ MISTAKES = {
         "functions of NumPy take arrays, not components: use edf.Exp, edf.Tanh, ** 0.5 and so on",
     r"is a component, not an array.*\n.*edf\.(Param|Input)\(":
         "it is a component already: use it as it is, without edf.Param or edf.Input",
+    r"lost gradient(.*\n)+in d\w+ of ":
+        "called a second time, it gives something else: it writes into what f has kept, such as "
+        "self.p; copy that first",
+    r"can't set attribute":
+        "assign to the values of the Inputs: net.x.value and net.labels.value",
+    r"broadcast.*\n.*total .*loss\.value(\n|$)":
+        "total is one number: .sum()",
+    r"truth value of an array.*\n.*\bmax\(":
+        "max compares whole arrays: np.maximum takes the larger number in every entry",
     r"not callable\n.*\.(value|grad)\(":
         "value and grad are arrays, not methods: write p.grad, without ()",
 }

@@ -12,6 +12,13 @@ WRONG = {
         ("    return -4, -2, 2",
          "    return -4, -3, 2",
          r"p\.grad is not -3"),
+        ("    return -4, -2, 2",
+         "    p, q = edf.Param(2.0), edf.Param(-3.0)\n"
+         "    loss = p * q + p\n"
+         "    edf.forward()\n"
+         "    edf.backward(loss)\n"
+         "    return loss.value, p.grad, q.grad",
+         "predict on paper: build no graph here, and return three numbers"),
     ],
     "my_graph": [
         *(("    return x * edf.Tanh(edf.Exp(-x))",
@@ -84,6 +91,10 @@ WRONG = {
          "                    gradients[source] = share",
          r"the gradient of Reshape\[2\] is \[.*\], expected \[.*\], it was "
          r"right, but then changed in place: add with p \+ q, not with \+="),
+        ("        if node in gradients:",
+         "        if True:",
+         r"KeyError: .*, line \d+ of the cell: for source, share in shares\(.*\):, "
+         "if it has no gradient, it does not lead to the loss: skip it"),
         ("    for node in reversed(edf.components):",
          "    for node in edf.components:",
          r"Tanh\(x \(3,\)\) got no gradient: is the list walked from its end\?"),
@@ -152,10 +163,18 @@ WRONG = {
     "my_numeric_gradient": [
         ("        up, down = x.copy(), x.copy()",
          "        up, down = x, x.copy()",
-         r"it has changed x from \[.*\] to \[.*\]"),
+         r"it has changed x from \[.*\] to \[.*\], two copies are needed, .*"),
+        ("        up, down = x.copy(), x.copy()",
+         "        up, down = x, x",
+         r"for the function squares, entry \(0, 0\) is 0, expected 0\.6, are up and down two "
+         r"copies\?"),
         ("        up, down = x.copy(), x.copy()",
          "        up = down = x.copy()",
-         r"for the function squares, entry \(0, 0\) is 0, expected 0\.6"),
+         r"for the function squares, entry \(0, 0\) is 0, expected 0\.6, are up and "
+         r"down two copies\?"),
+        ("        slopes[i] = (function(up) - function(down)) / (2 * h)",
+         "        slopes[i] = (function(x + h) - function(x - h)) / (2 * h)",
+         r"for the function squares, entry \(0, 0\) is 20\.3, expected 0\.6, move one entry only"),
         ("        slopes[i] = (function(up) - function(down)) / (2 * h)",
          "        slopes[i] = (function(up) - function(x)) / h",
          r"for the function squares, entry \(\d, \d\) is \S+, expected \S+"),
@@ -179,6 +198,15 @@ WRONG = {
            r"planted bug slipped through: a backward .* has the error -\S+, expected more than "
            r"1e-3, all differences are negative: is abs taken before max\?")
           for difference in ("param.grad - expected", "expected - param.grad")),
+        *(("    return abs(param.grad - expected).max() / size",
+           f"    difference = abs(param.grad - expected)\n    return {formula}",
+           r"if backward gives .* in place of .*, the error is \S+, expected 4 / 8: the largest "
+           r"difference, divided by the largest entry of both")
+          for formula in ("difference.mean() / size", "difference.sum() / size",
+                          "difference.max() / abs(expected).max()",
+                          "difference.max() / abs(param.grad).max()",
+                          "difference.max() / (abs(param.grad) + abs(expected)).max()",
+                          "(difference ** 2).sum() ** 0.5 / (expected ** 2).sum() ** 0.5")),
         ("    return abs(param.grad - expected).max() / size",
          "    return (abs(param.grad - expected)\n"
          "            / np.maximum(abs(param.grad), abs(expected))).max()",
@@ -266,6 +294,10 @@ WRONG = {
          r"TypeError: the formula returned None: is its return missing\?, in dx of .*"),
     ],
     "MyReLU": [
+        ("        return np.maximum(x, 0)",
+         "        return max(x, 0)",
+         r"ValueError: max compares whole arrays: np\.maximum takes the larger number in every "
+         r"entry, line 3 of the cell: return max\(x, 0\), in f of MyReLU\(.*"),
         ("        return dy * (x > 0)",
          "        return (x > 0) * 1.0",
          r"wrong gradient: MyReLU\[\d\]\.dx gives \S+ at entry \(.*\), "
@@ -341,7 +373,8 @@ WRONG = {
          "ones"),
         ("        return dy.sum(axis=0)",
          "        return dy",
-         r"ValueError: the gradient has shape \(2, 4\), but the value has shape \(4,\), in db .*"),
+         r"ValueError: the gradient has shape \(2, 4\), but the value has shape \(4,\), in db .*, "
+         r"the bias is added to every row: what does each row add to the gradient\?"),
         ("        return dy.sum(axis=0)",
          "        return dy[0]",
          r"wrong gradient: MyAffine\[\d\]\.db gives .*"),
@@ -477,7 +510,8 @@ WRONG = {
     "MySoftmaxCrossEntropy": [
         ("        grad = self.p.copy()",
          "        grad = self.p",
-         "lost gradient: .* or writes into what f has kept, in dscores of .*"),
+         r"called a second time, it gives something else: it writes into what f has kept, such as "
+         r"self\.p; copy that first, in dscores of .*"),
         ("        return dy[:, None] * grad",
          "        return grad",
          r"wrong gradient: MySoftmaxCrossEntropy\[\d\]\.dscores gives \S+ at "
@@ -615,7 +649,16 @@ WRONG = {
         ("            optimiser.step()",
          "            optimiser.step()\n"
          "            optimiser.step()",
-         "the steps were taken on batches of 16, 16, 16, 16, .* 80 in all, .*"),
+         "the steps were taken on batches of 16, 16, 16, 16, .* 80 in all, .*, "
+         "one step for each batch"),
+        ("        for net.x.value, net.labels.value in edf.batches(points, labels, "
+         "size=size):",
+         "        for net.x, net.labels in edf.batches(points, labels, size=size):",
+         r"AttributeError: assign to the values of the Inputs: net\.x\.value and "
+         r"net\.labels\.value, line 6 of the cell: .*"),
+        ("            total += net.loss.value.sum()",
+         "            total += net.loss.value",
+         r"ValueError: total is one number: \.sum\(\), line \d+ of the cell: .*"),
         ("            total += net.loss.value.sum()",
          "            total += net.loss.value.mean() * len(points) / 4",
          r"the mean loss of epoch 1 is 0\.66\d+, expected 0\.6081292, .*"),
@@ -633,7 +676,15 @@ WRONG = {
     "MySGD": [
         ("        for w in edf.params:",
          "        for w in [node for node in edf.components if node.grad is not None]:",
-         r"step has changed the value of Mul\[3\], which is no Param: go through edf\.params"),
+         r"step has changed the value of Mul\[4\], which is no Param: go through edf\.params"),
+        ("        for w in edf.params:",
+         "        for w in edf.components:",
+         r"TypeError: unsupported operand .*, line \d+ of the cell: .*, only edf\.params learn: "
+         r"other components may have no grad"),
+        ("        for w in edf.params:",
+         "        for w in edf.params[:2]:",
+         r"step 1, with lr = 0\.1 and the gradient 1\.0, takes c from 0\.0 to 0\.0, expected "
+         r"-0\.1, assign to param\.value"),
         ("            w.value -= self.lr * w.grad",
          "            w.value -= self.lr * w.grad\n"
          "            return",
@@ -656,8 +707,17 @@ WRONG = {
     "my_error_rate": [
         ("        return (net.scores.value.argmax(axis=1) != labels).mean()",
          "        return (net.scores.value.argmax(axis=1) == labels).mean()",
-         r"with 50 images, and the net's own answers as labels, it is 1\.0, "
-         "expected 0"),
+         r"with 50 images, and the net's own answers as labels, it is 1\.0, expected 0, is it "
+         r"the share of right answers, or are the scores older than forward\(\)\?"),
+        ("        edf.forward()",
+         "        answers = net.scores.value.argmax(axis=1)\n"
+         "        edf.forward()\n"
+         "        return (answers != labels).mean()",
+         r"with 50 images, and the net's own answers as labels, it is 1\.0, expected 0, is it "
+         r"the share of right answers, or are the scores older than forward\(\)\?"),
+        ("        return (net.scores.value.argmax(axis=1) != labels).mean()",
+         "        return np.round((net.scores.value.argmax(axis=1) != labels).mean(), 1)",
+         r"with 50 images, and one wrong class in three as labels, it is 0\.3, expected 0\.32"),
         ("        return (net.scores.value.argmax(axis=1) != labels).mean()",
          "        return (net.scores.value.argmax(axis=1) != labels).sum()",
          "with 50 images, and only wrong classes as labels, it is 50, "
