@@ -507,8 +507,8 @@ class Power(Component):
         super().__init__(x, exponent)
 
     def f(self, x, exponent):
-        whole = float(exponent).is_integer()
-        require(whole or np.all(x >= 0), "x must not be negative under a root")
+        require(float(exponent).is_integer() or np.all(x >= 0),
+                "x must not be negative under a root")
         require(exponent >= 0 or np.all(x != 0), "x must not be 0: it divides")
         return x * x * x if exponent == 3 else x ** exponent    # NumPy's x ** 3 is slow
 
