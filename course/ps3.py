@@ -1158,8 +1158,8 @@ print(f"GPT, {size:,} parameters: validation loss {gpt_loss:.3f} nats, "
 # <details><summary>What came out</summary>
 #
 # Before training the scores know nothing of the letter that comes next. If all were 0, each letter
-# would have the probability $1 / K$, and the loss $\log K$. They are random, with a variance near
-# 1, and being sure of what one does not know costs some tenths more.
+# would have the probability $1 / K$, and the loss would be $\log K$. They are random, with a
+# variance near 1, and to be sure of what one does not know costs 0.7 more.
 #
 # </details>
 #
