@@ -85,11 +85,20 @@ def bigrams_test(mine):
     want = [[1 / 7, 4 / 7, 1 / 7, 1 / 7], [2 / 7, 2 / 7, 2 / 7, 1 / 7], [0.4, 0.2, 0.2, 0.2],
             [0.25, 0.25, 0.25, 0.25]]
     sums = np.sum(got, axis=1)
-    once = nearly(got, (1 + (counts > 0)) / (1 + (counts > 0)).sum(axis=1, keepdims=True))
+
+    def is_table(counts):
+        return nearly(got, (1 + counts) / (1 + counts).sum(axis=1, keepdims=True))
+
+    letters = np.eye(4, dtype=int)
+    around, last = np.outer(letters[1], letters[0]), np.outer(letters[0], letters[1])
     hint = ("is every occurrence of a pair counted? table[i, j] += 1 with arrays counts it once"
-            if once else
+            if is_table(counts > 0) else
             "are rows and columns exchanged? the first letter of a pair is the row"
-            if nearly(got, (1 + counts.T) / (1 + counts.T).sum(axis=1, keepdims=True)) else
+            if is_table(counts.T) else
+            "the last letter and the first are no pair: 8 letters have 7 pairs"
+            if is_table(counts + around) else
+            "is the pair at one end left out? 8 letters have 7 pairs"
+            if is_table(counts - last) else
             "it adds up to 1 as a whole: each row has to" if nearly(np.sum(got), 1) else
             "each row has to add up to 1: divide by its sum" if not nearly(sums, 1) else
             "is each pair counted once more than it occurs, also one that never does?")
@@ -281,6 +290,12 @@ def attention_test(mine):
             "softmax?")
     require(nearly(p.sum(axis=-1), 1), f"with the mask the weights add up to {text_of(p.sum(-1))}, "
             "expected 1: the mask belongs before the softmax")
+    p = weights_of(mine, q, k, none + [0, 1, 0], 4)
+    want = np.array(WEIGHTS) * np.exp([0, 1, 0])
+    want /= want.sum(axis=-1, keepdims=True)
+    require(nearly(p, want), "with 1 in the mask for the second letter, the weights of the first "
+            f"are {text_of(p[0, 0])}, expected {text_of(want[0, 0])}\nis the mask itself added, "
+            "after the division by the root?")
     edf.clear()
     node = mine(edf.Param(q), edf.Param(k), edf.Param(wave(2, 3, 5, step=0.8)), causal(3), 4)
     return value_and_gradient(node, ATTENDED)
@@ -303,6 +318,12 @@ def attention_gradient_test(component):
         try:
             said = value_and_gradient(node, node.value.tolist() if want is None else want)
         except (AssertionError, ValueError) as error:
+            if "wrong gradient" in str(error):
+                dscores = node.dscores(wave(*v.value.shape, step=0.6), v.value)
+                sums = np.sum(dscores, axis=-1)
+                if np.shape(dscores) == (*q_shape[:-1], 3) and not nearly(sums, 0):
+                    error.add_note(f"a row of dscores adds up to {sums.flat[-1]:.4f}, expected 0, "
+                                   "as the weights add up to 1 whatever the scores")
             if len(q_shape) == 4:
                 error.add_note("for arrays (2, 2, 3, 4), with two leading axes (with one it is "
                                "right): exchange the last two axes only, by swapaxes(-1, -2)")
@@ -359,6 +380,19 @@ def sees_later_test(mine):
         y[0] += x[-1]
         return y
 
+    def first_pair(x):                  # row 0 alone looks at row 1
+        y = means(x)
+        y[0] += x[1]
+        return y
+
+    def last_pair(x):                   # the last row but one alone looks at the last
+        y = means(x)
+        y[-2] += x[-1]
+        return y
+
+    def rounding(x):
+        return means(x) + 1e-14 * one_ahead(x)
+
     def faint(x):
         return means(x) + 1e-6 * one_ahead(x)
 
@@ -379,7 +413,8 @@ def sees_later_test(mine):
             (looks_back, "row t is row t - 1 of x"),
             (means, "row t is the mean of the rows 0 to t"),
             (itself, "each row depends on the same row of x only"),
-            (constant, "it does not depend on x at all")):
+            (constant, "it does not depend on x at all"),
+            (rounding, "each row depends on the next by 1e-14, which is rounding")):
         got = truth(mine, function, x)
         require(not got, f"it returned True, where {words}")
     for function, words in (
@@ -389,10 +424,12 @@ def sees_later_test(mine):
             (faint, "each row depends on the next by a millionth"),
             (two_ahead, "row t is row t + 2 of x"),
             (one_number, "the last column of row t is that of row t + 1 of x"),
-            (opposite, "row t is row t + 1 of x, and beside it the same with the opposite sign")):
+            (opposite, "row t is row t + 1 of x, and beside it the same with the opposite sign"),
+            (first_pair, "row 0 depends on row 1, and all else is causal"),
+            (last_pair, "the last row but one depends on the last, and all else is causal")):
         got = truth(mine, function, x)
         require(got, f"it returned False, where {words}")
-    return "four functions cleared, eight leaks found"
+    return "five functions cleared, ten leaks found"
 
 
 def truth(mine, function, x):
@@ -443,6 +480,14 @@ def heads_test(mine):
             "does each head have its own columns, and its own weights?")
     require(not nearly(after[..., 2:], before[..., 2:]), "if the queries of the second head are "
             "changed, nothing changes: is each head used?")
+    x, wq, wk, wv, wo = plain_heads()
+    wv.value = wv.value * [1, 1, -3, 5]             # the values of the second head only
+    after = value([x, wq, wk, wv, wo])
+    require(nearly(after[..., :2], before[..., :2]), "if the values of the second head (columns 2 "
+            "and 3) are changed, and wo is the identity, columns 0 and 1 of the result change: a "
+            "reshape alone mixes heads and letters, so move the heads in front of the letters")
+    require(not nearly(after[..., 2:], before[..., 2:]), "if the values of the second head (of wv) "
+            "are changed, nothing changes: are the values x @ wv?")
     edf.clear()
     node = mine(*heads_params(), 2, causal(3))
     try:
@@ -450,7 +495,8 @@ def heads_test(mine):
     except AssertionError as error:
         if str(error).startswith("the value is"):
             error.add_note("windows, letters and heads are kept apart as they should: is the width "
-                           "of a head D / count = 2, and is wo the last matrix?")
+                           "of a head D / count = 2, are q and k in their places, and is wo the "
+                           "last matrix?")
         raise
 
 
@@ -545,8 +591,7 @@ def gpt_test(mine):
     require_shape("loss", net.loss, (12,))
     require(not isinstance(net.scores, edf.Softmax), "scores are no probabilities: the softmax is "
                                                      "in SoftmaxCrossEntropy")
-    softmaxes = sum(isinstance(node, edf.Softmax | sequences.Attention) or
-                    type(node).__name__ == "MyAttention" for node in edf.components)
+    softmaxes = len(weights_of_all(net, numbers))
     require(softmaxes == 2, f"with layers = 2 there are {softmaxes} attentions, expected 2")
     want = parameters(**sizes)
     got = sum(param.value.size for param in edf.params)
@@ -559,6 +604,7 @@ def gpt_test(mine):
                                        "for used in what follows?")
     require_causal(net, numbers, "is the mask an Input with -inf for what comes later?")
     require_order(net, numbers)
+    require_parts(net, numbers, sizes)
     edf.backward(run_again(net, numbers))
     require(abs(net.loss.value.mean() - np.log(11)) < 0.7, "before training the loss is "
             f"{net.loss.value.mean():.3f}, expected about log K = {np.log(11):.3f}\nare the scores "
@@ -609,6 +655,45 @@ def require_order(net, numbers):
     other[:, [0, 1]] = numbers[:, [1, 0]]
     require(not nearly(scores_of(net, other)[:, -1], before[:, -1], 1e-9), "if two earlier letters "
             "are exchanged, the scores of the last stay as they are: are the positions added?")
+
+
+def weights_of_all(net, numbers):
+    """Return the weights of each attention in the graph, in order."""
+    run_again(net, numbers)
+    return [node.value if isinstance(node, edf.Softmax) else node.p for node in edf.components
+            if isinstance(node, edf.Softmax | sequences.Attention)
+            or type(node).__name__ == "MyAttention"]
+
+
+def require_parts(net, numbers, sizes):
+    """Refuse a net whose parts are put together in another way."""
+    windows = len(numbers) * sizes["count"]
+    for p in weights_of_all(net, numbers):
+        got = p.size // sizes["length"] ** 2
+        require(got == windows, f"for {len(numbers)} windows and count = {sizes['count']}, an "
+                f"attention has weights for {got} windows, expected {windows}: has each block "
+                f"`count` heads?")
+    alike = weights_of_all(net, np.full_like(numbers, 3))[0]
+    require(np.ptp(alike.reshape(-1, sizes["length"])[-1]) > 1e-6, "where all letters of a window "
+            "are the same, the first block looks at all of them alike: are the positions added "
+            "before it?")
+    saved, by_shape, width = {}, {}, sizes["width"]
+    for param in edf.params:
+        by_shape[param.value.shape] = param.value
+        if param.value.shape in ((width, width), (4 * width, width)):
+            saved[param] = param.value
+            param.value = 0 * param.value
+    rows = by_shape[sizes["letters"], width][numbers] + by_shape[sizes["length"], width]
+    rows = rows - rows.mean(axis=-1, keepdims=True)
+    rows /= (rows.var(axis=-1, keepdims=True) + 1e-5) ** 0.5
+    want = rows @ by_shape[width, sizes["letters"]] + by_shape[sizes["letters"],]
+    got = scores_of(net, numbers)
+    for param, value in saved.items():
+        param.value = value
+    require(nearly(got, want), "where the matrices of all blocks are 0, so that they add nothing, "
+            f"the first scores are {text_of(got[0, 0, :3])}, expected {text_of(want[0, 0, :3])}, "
+            "which is norm(table[x] + places) V + c\nare the positions added once, is each block's "
+            "result the next h, and is nothing else in between?")
 
 
 def chances_test(mine):
@@ -710,13 +795,17 @@ def suspect_losses_test(mine):
         edf.forward()
         want.append(float(net.loss.value.mean()))
     for order, words in ([0, 1, 2], ""), ([2, 0, 1], ", in another order,"):
+        net.starts[0].value = np.full((1, 4), 0.5)          # of what was read before
         got = mine(net, [batches[i] for i in order])
-        require(isinstance(got, list | tuple) and len(got) == 3,
+        require(isinstance(got, list | tuple) and np.shape(got) == (3,),
                 f"it returned {got}, expected a loss for each of three batches")
         right = [want[i] for i in order]
+        factors = np.divide(got, right)
+        hint = (f"all are {factors[0]:.3g} times the right ones: the mean is asked for"
+                if nearly(factors, factors[:1]) else "each window starts without a past: what "
+                "state does the network start from?")
         require(nearly(got, right), f"for three batches{words} the losses are {text_of(got)}, "
-                f"expected {text_of(right)}\neach window starts without a past: what state does "
-                "the network start from?")
+                f"expected {text_of(right)}\n{hint}")
     return "the losses of three batches are right, in any order"
 
 
@@ -737,6 +826,10 @@ def suspect_scores_test(mine):
     require(nearly(once, want), f"the scores are {text_of(once)}, expected {text_of(want)}")
     require(edf.training is True, "afterwards edf.training is False: what trains next would train "
                                   "without dropout")
+    edf.training = False
+    mine(net, window)
+    require(edf.training is False, "if edf.training is False before, it is True afterwards: put "
+                                   "back what was there")
     return "the same scores each time, and training goes on as before"
 
 

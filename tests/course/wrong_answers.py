@@ -1523,6 +1523,14 @@ WRONG = {
         ("    return table / table.sum(axis=1, keepdims=True)",
          "    table / table.sum(axis=1, keepdims=True)",
          r"it returned None: is its return missing\?"),
+        ("    np.add.at(table, (numbers[:-1], numbers[1:]), 1)",
+         "    np.add.at(table, (numbers, np.roll(numbers, -1)), 1)",
+         r"for the text \[0, 1, 0, 1, 1, 2, 0, 1\], row 1 is .*, expected .*, the last letter and "
+         "the first are no pair: 8 letters have 7 pairs"),
+        ("    np.add.at(table, (numbers[:-1], numbers[1:]), 1)",
+         "    np.add.at(table, (numbers[:-2], numbers[1:-1]), 1)",
+         r"for the text \[0, 1, 0, 1, 1, 2, 0, 1\], row 0 is .*, expected .*, is the pair at one "
+         r"end left out\? 8 letters have 7 pairs"),
     ],
     "MyEmbedding": [
         ("        np.add.at(dw, index, dy)",
@@ -1704,6 +1712,11 @@ WRONG = {
          r"TypeError: an Input has no value: set \.value before forward\(\), line 4 of the cell: "
          r"return edf\.Softmax\(edf\.Input\(scores\.value\) \+ mask\) @ v, in forward of Input "
          r"Add\[8\]\.a \(no value yet\)"),
+        ("    scores = q @",
+         "    scores = (q @ edf.Transpose(k, (0, 2, 1)) + mask) / np.sqrt(width)\n"
+         "    return edf.Softmax(scores) @ v",
+         "with 1 in the mask for the second letter, the weights of the first are .*, expected .*, "
+         r"is the mask itself added, after the division by the root\?"),
     ],
     "MyAttention": [
         ("        return self.dscores(dy, v) @ k / np.sqrt(q.shape[-1])",
@@ -1734,22 +1747,26 @@ WRONG = {
          "        return self.p * dp",
          r"wrong gradient: MyAttention\[4\]\.dq gives .* at entry \(1, 0, 2\), central "
          r"differences give 0, in dq of MyAttention\(q \(2, 3, 4\), k \(2, 3, 4\), v \(2, 3, 5\), "
-         r"mask \(3, 3\)\)"),
+         r"mask \(3, 3\)\), a row of dscores "
+         "adds up to .*, expected 0, as the weights add up to 1 whatever the scores"),
         ("        return self.p * (dp -",
          "        return dp",
          r"wrong gradient: MyAttention\[4\]\.dq gives .* at entry \(1, 0, 3\), central "
          r"differences give 0, in dq of MyAttention\(q \(2, 3, 4\), k \(2, 3, 4\), v \(2, 3, 5\), "
-         r"mask \(3, 3\)\)"),
+         r"mask \(3, 3\)\), a row of dscores "
+         "adds up to .*, expected 0, as the weights add up to 1 whatever the scores"),
         ("        return self.p * (dp -",
          "        return self.p * (dp - (dp * self.p).sum())",
          r"wrong gradient: MyAttention\[4\]\.dq gives .* at entry \(0, 0, 2\), central "
          r"differences give 0, in dq of MyAttention\(q \(2, 3, 4\), k \(2, 3, 4\), v \(2, 3, 5\), "
-         r"mask \(3, 3\)\)"),
+         r"mask \(3, 3\)\), a row of dscores "
+         "adds up to .*, expected 0, as the weights add up to 1 whatever the scores"),
         ("        return self.p * (dp -",
          "        return self.p * (dp - (dp * self.p).sum(axis=-2, keepdims=True))",
          r"wrong gradient: MyAttention\[4\]\.dq gives .* at entry \(0, 1, 3\), central "
          r"differences give .*, in dq of MyAttention\(q \(2, 3, 4\), k \(2, 3, 4\), v \(2, 3, "
-         r"5\), mask \(3, 3\)\)"),
+         r"5\), mask \(3, 3\)\), a row of dscores "
+         "adds up to .*, expected 0, as the weights add up to 1 whatever the scores"),
         ("        return self.p.swapaxes(-1, -2) @ dy",
          "        return self.p.transpose(0, 2, 1) @ dy",
          r"ValueError: axes don't match array, line 22 of the cell: return self\.p\.transpose\(0, "
@@ -1801,7 +1818,7 @@ WRONG = {
          r"it returned False, where the last column of row t is that of row t \+ 1 of x"),
         ("        if abs(function(changed)[:t] - y[:t]).max() > 1e-12:",
          "        if (function(changed)[:t] - y[:t]).sum() > 1e-12:",
-         r"it returned False, where row t is row t \+ 1 of x"),
+         "it returned False, where row 2 depends on row 3, and all else is causal"),
         ("        if abs(function(changed)[:t] - y[:t]).max() > 1e-12:",
          "        if abs(function(changed)[:t] - y[:t]).max() > 0.01:",
          "it returned False, where each row depends on the next by a millionth"),
@@ -1814,6 +1831,16 @@ WRONG = {
         ("    return False",
          "    return y",
          "it returned .*, expected True or False"),
+        *(("    for t in range(1, len(x)):", f"    for t in {times}:",
+           f"it returned False, where {words}")
+          for times, words in (
+            ("range(2, len(x))", "row 0 depends on row 1, and all else is causal"),
+            ("range(1, len(x) - 1)",
+             "the last row but one depends on the last, and all else is causal"))),
+        *(("        if abs(function(changed)[:t] - y[:t]).max() > 1e-12:", f"        if {test}:",
+           "it returned True, where each row depends on the next by 1e-14, which is rounding")
+          for test in ("abs(function(changed)[:t] - y[:t]).max() > 0",
+                       "(function(changed)[:t] != y[:t]).any()")),
     ],
     "my_heads": [
         ("        y = edf.Transpose(edf.Reshape(y, (-1, T, count, D // count)), (0, 2, 1, 3))",
@@ -1823,7 +1850,8 @@ WRONG = {
         ("    y = attention(cut(x @ wq)",
          "    y = attention(cut(x @ wq), cut(x @ wk), cut(x @ wv), mask, D)",
          "the value is .*, expected .*, windows, letters and heads are kept apart as they "
-         r"should: is the width of a head D / count = 2, and is wo the last matrix\?"),
+         r"should: is the width of a head D / count = 2, are q and k in their places, and is wo "
+         r"the last matrix\?"),
         ("    y = attention(cut(x @ wq)",
          "    y = attention(cut(x @ wq), cut(x @ wk), cut(x @ wv), edf.Input(np.zeros((T, T))), "
          "D // count)",
@@ -1832,7 +1860,8 @@ WRONG = {
         ("    y = attention(cut(x @ wq)",
          "    y = attention(cut(x @ wk), cut(x @ wq), cut(x @ wv), mask, D // count)",
          "the value is .*, expected .*, windows, letters and heads are kept apart as they "
-         r"should: is the width of a head D / count = 2, and is wo the last matrix\?"),
+         r"should: is the width of a head D / count = 2, are q and k in their places, and is wo "
+         r"the last matrix\?"),
         ("    y = edf.Transpose(edf.Reshape(y, (-1, count, T, D // count)), (0, 2, 1, 3))",
          "    ",
          "if the last letter is changed, so are the outputs of earlier ones: is the mask used, "
@@ -1840,7 +1869,8 @@ WRONG = {
         ("    return edf.Reshape(y, (-1, T, D)) @ wo",
          "    return edf.Reshape(y, (-1, T, D))",
          "the value is .*, expected .*, windows, letters and heads are kept apart as they "
-         r"should: is the width of a head D / count = 2, and is wo the last matrix\?"),
+         r"should: is the width of a head D / count = 2, are q and k in their places, and is wo "
+         r"the last matrix\?"),
         ("    return edf.Reshape(y, (-1, T, D)) @ wo",
          "    edf.Reshape(y, (-1, T, D)) @ wo",
          r"it returned None: is its return missing\?"),
@@ -1853,6 +1883,18 @@ WRONG = {
          "    return y @ wo",
          r"in f: a \(4, 3, 2\) @ b \(4, 4\) do not fit, line 9 of the cell: return y @ wo, in f "
          r"of MatMul\(a \(4, 3, 2\), b \(4, 4\)\), M is 2 in a, but 4 in b"),
+        ("    y = attention(cut(x @ wq)",
+         "    y = attention(cut(x @ wq), cut(x @ wk), cut(x @ wk), mask, D // count)",
+         r"if the values of the second head \(of wv\) are changed, nothing changes: are the values "
+         r"x @ wv\?"),
+        ("    y = attention(cut(x @ wq)",
+         "    def cut(y):\n"
+         "        return edf.Reshape(y, (-1, T, D // count))\n"
+         "    y = attention(cut(x @ wq), cut(x @ wk), cut(x @ wv), mask, D // count)\n"
+         "    return edf.Reshape(y, (-1, T, D)) @ wo",
+         r"if the values of the second head \(columns 2 and 3\) are changed, and wo is the "
+         "identity, columns 0 and 1 of the result change: a reshape alone mixes heads and letters, "
+         "so move the heads in front of the letters"),
     ],
     "my_block": [
         ("    h = x + attend(norms[0](x))",
@@ -1931,6 +1973,33 @@ WRONG = {
          "        new_block(h, width, count, causal, block, heads)",
          r"no gradient reaches Param MatMul\[20\]\.b \(8, 8\): is what it is for used in what "
          r"follows\?"),
+        ("        h = new_block(h",
+         "        h = new_block(h, width, 1, causal, block, heads)",
+         "for 2 windows and count = 2, an attention has weights for 2 windows, expected 4: has "
+         r"each block `count` heads\?"),
+        *((line, answer, "where the matrices of all blocks are 0, so that they add nothing, the "
+           "first scores are .*, expected .*, which is .*, are the positions added once, is each "
+           r"block's result the next h, and is nothing else in between\?")
+          for line, answer in (
+            ("        h = new_block(h", "        h = h + new_block(h, width, count, causal)"),
+            ("        h = new_block(h", "        h = new_block(h, width, count, causal) + places"),
+            ("    h = edf.Embedding(", "    h = edf.Embedding(table, x) * places"),
+            ("    h = edf.Embedding(", "    h = edf.Embedding(table, x) - places"),
+            ("    h = layer_norm(width)(h)", "    h = edf.ReLU(layer_norm(width)(h))"),
+            ("    return Net(x, labels", "    scores = edf.Tanh(scores)\n"
+             "    return Net(x, labels, scores, edf.SoftmaxCrossEntropy(scores, labels))"))),
+        *((line, answer, "where all letters of a window are the same, the first block looks at all "
+           r"of them alike: are the positions added before it\?")
+          for line, answer in (
+            ("    h = edf.Embedding(table, x) + places",
+             "    h = edf.Embedding(table, x)\n"
+             "    h = new_block(h, width, count, causal) + places\n"
+             "    layers = layers - 1"),
+            ("    h = edf.Embedding(table, x) + places",
+             "    h = edf.Embedding(table, x)\n"
+             "    for _ in range(layers):\n"
+             "        h = new_block(h, width, count, causal)\n"
+             "    h, layers = h + places, 0"))),
     ],
     "my_chances": [
         ("    exp = np.exp(",
@@ -2050,10 +2119,17 @@ WRONG = {
          "        net.starts[0].value = net.ends[0].value if losses else zeros",
          "for three batches the losses are .*, expected .*, each window starts without a past: "
          r"what state does the network start from\?"),
-        ("        losses.append(",
-         "        losses.append(net.loss.value)",
+        ("        net.starts[0].value = zeros",
+         "        pass",
          "for three batches the losses are .*, expected .*, each window starts without a past: "
          r"what state does the network start from\?"),
+        ("        losses.append(",
+         "        losses.append(net.loss.value)",
+         r"it returned \[array.*, expected a loss for each of three batches"),
+        ("        losses.append(",
+         "        losses.append(net.loss.value.sum())",
+         "for three batches the losses are .*, expected .*, all are 6 times the right ones: the "
+         "mean is asked for"),
         ("        losses.append(",
          "        losses = net.loss.value.mean()",
          "it returned .*, expected a loss for each of three batches"),
@@ -2088,6 +2164,12 @@ WRONG = {
         ("    return net.scores.value[-1]",
          "    net.scores.value[-1]",
          r"it returned None: is its return missing\?"),
+        ("    with edf.evaluating():",
+         "    edf.training = False\n"
+         "    edf.forward()\n"
+         "    edf.training = True\n"
+         "    if False:",
+         "if edf.training is False before, it is True afterwards: put back what was there"),
     ],
     "my_best_model": [
         ("    params = recurrent_params(",
