@@ -757,7 +757,8 @@ def hidden_diagnosis(mine):
 
 def hidden_suspect_data(mine):
     for count in 7, 50:
-        images = np.arange(count, dtype=float)[:, None, None, None] ** 2 + np.zeros((1, 2, 3))
+        images = np.arange(count, dtype=float)[:, None, None, None] ** 2 + (
+            np.arange(6).reshape(1, 2, 3))
         labels, others = rng.integers(0, 10, count), normal(4, 1, 2, 3)
         got, classes, test = mine(images.copy(), labels.copy(), others.copy())
         order = np.argsort(np.argsort(got[:, 0, 0, 0]))

@@ -61,7 +61,11 @@ def sweep_test(mine):
 
 
 def choice_test(mine):
+    other = {5: "a mean for each value is one over axis 1", 0.1: "that is the largest mean",
+             1: "the mean counts, not the largest, the middle or the last of the errors"}
     for why, rows, expected in (
+            (other, [[0.1, 0.9, 0.9], [0.08, 0.08, 0.08], [0.02, 0.09, 0.1], [0.7, 0.6, 0.8]],
+             0.5),
             ("the mean over the seeds counts, not the best run",
              [[0.9, 0.88], [0.03, 0.05], [0.031, 0.033], [0.06, 0.05]], 0.5),
             ("a value with a run that diverged is out",
@@ -71,9 +75,10 @@ def choice_test(mine):
         require_return(got, numbers.Real)
         require(got in (5, 1, 0.5, 0.1),
                 f"it chose {got}, which is none of the values [5, 1, 0.5, 0.1]")
+        why = why[got] if why is other and got in other else why
         require(got == expected, f"with the values [5, 1, 0.5, 0.1] and the errors {rows} "
                                  f"it chose {got}, expected {expected}\n{why}")
-    return "three tables, the right value in each"
+    return "four tables, the right value in each"
 
 
 def spread_test(mine):
@@ -176,19 +181,22 @@ def stopping_test(mine):
             ([0.5, 0.4, 0.4, 0.4, 0.2], 2, (3, 1), "an error that is equal is no better"),
             ([0.5, 0.6, 0.55, 0.52, 0.1], 3, (3, 0),
              "epochs 2 and 3 are better than the one before, but not than epoch 0"),
+            ([0.5, 0.4, 0.45], 3, (2, 1), "the epochs end before the patience does"),
             ([0.5, 0.6], 1, (1, 0), "a patience of one"), ([0.7], 4, (0, 0), "a single epoch")):
         got = mine(list(errors), patience)
         require(got is not None, "it returned None: is its return missing?")
         require(np.shape(got) == (2,), f"it returned {got}, but two numbers are asked for")
         require(tuple(got) == expected, f"for the errors {errors} and patience {patience} it "
                 f"returned {tuple(map(int, got))}, expected {expected}\n{why}")
-    return "six courses of training end where they should"
+    return "seven courses of training end where they should"
 
 
 def dropout_test(component):
     x = 1 + np.arange(2000.0).reshape(40, 50) / 1000
-    node = component(edf.Param(x), p=0.2)
+    node = component(edf.Param(x.copy()), p=0.2)
     edf.forward()
+    require(np.array_equal(edf.params[0].value, x),
+            "f has changed x in place: make a new array, x * m")
     m = node.value / x
     require(m.shape == x.shape, f"y has shape {m.shape}, but x has shape {x.shape}")
     zeros, kept = (m == 0).mean(), np.unique(m[m != 0].round(9))
@@ -284,6 +292,11 @@ def moved_test(mine):
                 "mirrored")
         mirrored = sum(count for (*_, mirror), count in counts.items() if mirror)
         require(60 <= mirrored <= 140, f"{mirrored} of 200 images are mirrored, expected about 100")
+    edf.seed(5)
+    got = mine(images, 1)
+    edf.seed(5)
+    require(np.array_equal(got, mine(images, 1)),
+            "after edf.seed, the same images should come again: draw from edf.rng")
     return "moved and mirrored, each image by itself"
 
 
@@ -432,6 +445,10 @@ def conv1d_test(component):
 def maxpool_test(component):
     image = [[1.0, 3.0, 2.0, 0.0], [4.0, 2.0, 1.0, 5.0], [0.0, 1.0, 2.5, 2.0], [3.0, 0.5, 6.0, 1.5]]
     touching = component(edf.Param([[image]]), size=2)
+    edf.forward()
+    edf.backward(touching)
+    require(edf.params[0].grad.any(), "dx is 0 everywhere: g = g + ... makes a new array, g += ... "
+                                      "adds to the view (or does a return end the loop?)")
     said = value_and_gradient(touching, [[[[4, 5], [3, 6]]]])
     for size, stride, y in ((2, 1, [[4, 3, 5], [4, 2.5, 5], [3, 6, 6]]), (3, 1, [[4, 5], [6, 6]])):
         edf.clear()
@@ -442,6 +459,15 @@ def maxpool_test(component):
             error.add_note(f"where windows of {size} x {size} overlap, with stride {stride} (those "
                            "that touch are right): a pixel may be the largest of several windows")
             raise
+    edf.clear()
+    x = edf.Param([[[[2.0, 2.0, 1.0, 3.0], [0.0, 1.0, 3.0, 3.0]]]])
+    loss = edf.Sum(component(x, size=2))
+    edf.forward()
+    edf.backward(loss)
+    got = x.grad[0, 0].tolist()
+    require(got == [[1, 1, 0, 1], [0, 0, 1, 1]],
+            f"for {x.value[0, 0].tolist()} and dy = 1, dx is {got}, expected [[1, 1, 0, 1], [0, 0, "
+            "1, 1]]\nif several pixels are the largest, each has the whole gradient")
     return said + ", also where windows overlap"
 
 
@@ -452,6 +478,9 @@ CHANNELS = [[[[-3, -6], [-12, -1]], [[-8, 7], [2, 10]], [[10, 3], [-11, -11]]],
 def conv_test(component):
     image, kernel = np.arange(16.0).reshape(1, 1, 4, 4), np.arange(9.0).reshape(1, 1, 3, 3)
     node = component(edf.Param(image), edf.Param(kernel), edf.Param([100.0]))
+    edf.forward()
+    require(not np.array_equal(node.value, [[[[202, 238], [346, 382]]]]),
+            "the kernel is flipped: its first weight meets the first pixel of a window")
     said = value_and_gradient(node, [[[[358, 394], [502, 538]]]])
     edf.clear()
     node = component(edf.Param(image), edf.Param(kernel), edf.Param([0.0]), stride=2, padding=1)
@@ -560,7 +589,7 @@ def diagnosis_test(mine):
 
 def suspect_data_test(mine):
     index = np.arange(60)
-    images = (10.0 + index)[:, None, None, None] + np.zeros((1, 3, 4))
+    images = (10.0 + index)[:, None, None, None] + np.arange(12.0).reshape(1, 3, 4)
     labels, test_images = index * 7 % 10, np.linspace(-50, 90, 96).reshape(8, 1, 3, 4)
     given = images.copy(), labels.copy(), test_images.copy()
     results = mine(images, labels, test_images)
@@ -581,7 +610,10 @@ def suspect_data_test(mine):
     require(abs(images.mean()) < 1e-6 and abs(images.std() - 1) < 1e-6,
             f"the training images have mean {images.mean():.4g} and standard deviation "
             f"{images.std():.4g}, expected 0 and 1\nwhose mean and deviation are used?")
-    expected = (given[2] - given[0].mean()) / given[0].std()
+    mean, sd = given[0].mean(), given[0].std()
+    require(np.allclose(images, (given[0][order] - mean) / sd), "not all pixels are changed by the "
+            "same two numbers: take the mean and the deviation of all of them together")
+    expected = (given[2] - mean) / sd
     require(np.allclose(test_images, expected), "the test images are changed by other numbers than "
                                                 "the training images")
     return "images and labels together, and all changed by two numbers of the training images"
@@ -597,14 +629,32 @@ def suspect_training_test(mine, digits=None):
     order = np.argsort(digits.train_labels, kind="stable")
     images, labels = digit_rows(digits.train_images)[order], digits.train_labels[order]
     others = digit_rows(digits.test_images)
+    rows = {row.tobytes() for row in np.float32(images)}
+    backward, first = edf.backward, []          # the biases before the first step
+
+    def watched(loss):
+        first.append(first[0] if first else edf.params[1].value.copy())
+        require(edf.training, "it also trains in evaluation mode, where Dropout does nothing")
+        for node in edf.components:
+            if isinstance(node, edf.Input) and np.ndim(node.value) == 2:
+                require(rows.issuperset(row.tobytes() for row in np.float32(node.value)),
+                        "it trains on other images than the training images")
+        backward(loss)
+
     with np.errstate(over="ignore", invalid="ignore"):
-        results = mine(images, labels, others, digits.test_labels)
+        try:
+            edf.backward = watched
+            results = mine(images, labels, others, digits.test_labels)
+        finally:
+            edf.backward = backward
         require(results is not None, "it returned None: is its return missing?")
         net, error = results
         require_return(net, nets.Net)
         with edf.evaluating():
             net.x.value, net.labels.value = images, labels
             edf.forward()
+    require(isinstance(net.scores.x, edf.Dropout) and net.scores.x.p == 0.5,
+            "Dropout with p = 0.5 is none of the faults: put it back")
     require(np.isfinite(net.loss.value).all(), "the loss is no longer a finite number: are the "
                                                "steps too long?")
     dead = (net.scores.x.value == 0).all(axis=0).mean()
@@ -612,12 +662,14 @@ def suspect_training_test(mine, digits=None):
                         "the start, or has a step that is far too long made them so?")
     true = (nets.answers(net, others) != digits.test_labels).mean()
     require(abs(error - true) < 1e-9, f"it says that {error:.1%} are wrong, but in evaluation it "
-                                      f"is {true:.1%}: was Dropout still at work?")
+                                      f"is {true:.1%}"
+            + ": was Dropout still at work?" * bool(error > true))
     share = np.bincount(nets.answers(net, others)).max() / len(others)
     hint = (f"\n{share:.0%} of its answers are one class: which did it see last?"
             if share > 0.25 else "")
     require(true <= 0.15, f"{true:.1%} of 400 other digits are wrong, at most 15 % are asked for"
                           f"{hint}")
+    require(not np.any(first[:1]), "the first biases do not start at 0: what are they changed for?")
     return f"{true:.1%} of other digits wrong, measured in evaluation"
 
 
@@ -650,11 +702,14 @@ EXERCISES = {
         hints=[(0.99, "in its first step Nesterov's momentum moves by more than the gradient")]),
         nets.Nesterov),
     "MyRMSProp": Exercise("3.3", 2, optimiser_test(
-        [0.9, 0.832918, 0.7799823], ([0.0135047, -0.7766173], 1.6448314), alpha=0.9, eps=0.1),
+        [0.9, 0.832918, 0.7799823], ([0.0135047, -0.7766173], 1.6448314), alpha=0.9, eps=0.1,
+        hints=[(0.9899496, "alpha is the share of the old v, 1 - alpha that of the new square")]),
         edf.RMSProp),
     "MyAdam": Exercise("3.4", 3, optimiser_test(
         [0.99, 0.9800027, 0.9700101], ([0.3736179, -1.3370415], 2.3333333), betas=(0.8, 0.9),
-        eps=0.1), edf.Adam),
+        eps=0.1, hints=[(0.9683772, "m and v are too small: where is the bias correction?"),
+                        (0.6837724, "is v corrected too?"), (0.999, "is m corrected too?")]),
+        edf.Adam),
     "MyAdamW": Exercise("3.5", 2, optimiser_test(
         [0.985, 0.9700792, 0.9552401], ([0.2069977, -0.9703709], 1.7636283), betas=(0.8, 0.9),
         eps=0.1, weight_decay=0.3, decay=0.5, hints=[

@@ -827,7 +827,16 @@ WRONG = {
          r"it chose 2, which is none of the values \[5, 1, 0\.5, 0\.1\]"),
         ("    return values[np.nanargmin(means)]",
          "    return values[np.nanargmax(means)]",
-         r".* it chose 5, expected 0\.5, the mean .*"),
+         r".* it chose 0\.1, expected 0\.5, that is the largest mean"),
+        ("    return values[np.nanargmin(means)]",
+         "    return values[np.nanargmin(errors.mean(axis=0))]",
+         r".* it chose 5, expected 0\.5, a mean for each value is one over axis 1"),
+        *(("    return values[np.nanargmin(means)]",
+           f"    return values[np.nanargmin({what})]",
+           r".* it chose 1, expected 0\.5, the mean counts, not the largest, the middle or the "
+           "last of the errors")
+          for what in ("errors.max(axis=1)", "np.median(errors, axis=1)", "errors[:, -1]",
+                       "means + errors.std(axis=1)")),
         ("    return values[np.nanargmin(means)]",
          "    values[np.nanargmin(means)]",
          r"it returned None: is its return missing\?"),
@@ -918,7 +927,7 @@ WRONG = {
          r".* step 1 leads to w = 9\.\S+e-07, expected 0\.9"),
         ('        kept["v"] = self.alpha * kept.get("v", 0) + (1 - self.alpha) * grad ** 2',
          '        kept["v"] = (1 - self.alpha) * kept.get("v", 0) + self.alpha * grad ** 2',
-         r".* step 1 leads to w = 0\.98\d+, expected 0\.9"),
+         r".* step 1 leads to w = 0\.98\d+, expected 0\.9, alpha is the share of the old v, .*"),
         ('        kept["v"] = self.alpha * kept.get("v", 0) + (1 - self.alpha) * grad ** 2',
          '        kept["v"] = (1 - self.alpha) * grad ** 2',
          r".* step 2 leads to w = 0\.8, expected 0\.832918, step 1 was right, "
@@ -930,10 +939,11 @@ WRONG = {
     "MyAdam": [
         ('        m, v = kept["m"] / (1 - beta1 ** t), kept["v"] / (1 - beta2 ** t)',
          '        m, v = kept["m"], kept["v"]',
-         r".* step 1 leads to w = 0\.968\d+, expected 0\.99"),
+         r".* step 1 leads to w = 0\.968\d+, expected 0\.99, m and v are too small: where is the "
+         r"bias correction\?"),
         ('        m, v = kept["m"] / (1 - beta1 ** t), kept["v"] / (1 - beta2 ** t)',
          '        m, v = kept["m"] / (1 - beta1 ** t), kept["v"]',
-         r".* step 1 leads to w = 0\.68\d+, expected 0\.99"),
+         r".* step 1 leads to w = 0\.68\d+, expected 0\.99, is v corrected too\?"),
         ('        m, v = kept["m"] / (1 - beta1 ** t), kept["v"] / (1 - beta2 ** t)',
          '        m, v = kept["m"] / (1 - beta1), kept["v"] / (1 - beta2)',
          ".* step 2 leads to w = .* step 1 was right, .*"),
@@ -997,6 +1007,9 @@ WRONG = {
          r"it returned None: is its return missing\?"),
     ],
     "my_stopping": [
+        ("    return epoch, best",
+         "    return (epoch, best) if epoch - best == patience else (len(errors) - 1,) * 2",
+         r".* it returned \(2, 2\), expected \(2, 1\), the epochs end before the patience does"),
         ("        if error < errors[best]:",
          "        if error < errors[epoch - 1]:",
          r"for the errors .* and patience 3 it returned .*, expected .*"),
@@ -1023,6 +1036,10 @@ WRONG = {
         ("        self.m = (edf.rng.random(x.shape) >= p) / (1 - p) if edf.training else 1.0",
          "        self.m = (edf.rng.random(x.shape) >= p) * 1.0 if edf.training else 1.0",
          r"with p = 0\.2 what is left is multiplied by 1, so the mean of y is not x"),
+        ("        return x * self.m",
+         "        x *= self.m\n"
+         "        return x",
+         r"f has changed x in place: make a new array, x \* m"),
         ("        self.m = (edf.rng.random(x.shape) >= p) / (1 - p) if edf.training else 1.0",
          "        self.m = (edf.rng.random(x.shape) < p) / p if edf.training else 1.0",
          r"with p = 0\.2 the share of zeros is 0\.\d+, p is the probability of a 0"),
@@ -1070,6 +1087,9 @@ WRONG = {
          r"it returned None: is its return missing\?"),
     ],
     "my_moved": [
+        ("        result[i] = window[:, :, ::-1] if edf.rng.random() < 0.5 else window",
+         "        result[i] = window[:, :, ::-1] if np.random.rand() < 0.5 else window",
+         "after edf.seed, the same images should come again: draw from edf.rng"),
         ("        window = image[:, down:down + height, right:right + width]",
          "        window = np.roll(images[i], (down - most, right - most), axis=(1, 2))",
          "with most = 1, an image becomes none of its 18 .* must not come back on the other"),
@@ -1212,7 +1232,20 @@ WRONG = {
          r"wrong gradient: MyMaxPool2d\[1\]\.dx gives .*"),
         ("        return collected",
          "            return collected",
-         r"wrong gradient: MyMaxPool2d\[1\]\.dx gives .*"),
+         r"dx is 0 everywhere: g = g \+ \.\.\. makes .* \(or does a return end the loop\?\)"),
+        ("            place += dy * (pixel == self.value)",
+         "            place = place + dy * (pixel == self.value)",
+         r"dx is 0 everywhere: g = g \+ \.\.\. makes a new array, g \+= \.\.\. adds to .*"),
+        ("            place += dy * (pixel == self.value)",
+         "            count = sum(p == self.value for p in edf.pixels(x, (size, size), stride or "
+         "size))\n"
+         "            place += dy * (pixel == self.value) / count",
+         r"for \[\[2\.0, .* dx is \[\[0\.5, .*, if several pixels are the largest, each has .*"),
+        ("            place += dy * (pixel == self.value)",
+         "            done = done + hit if place is not collected and 'done' in vars() else 0\n"
+         "            hit = (pixel == self.value) & (done == 0)\n"
+         "            place += dy * hit",
+         r"for \[\[2\.0, .* dx is \[\[1\.0, 0\.0, .*, if several pixels are the largest, .*"),
         ("        return collected",
          "        collected",
          r"TypeError: the formula returned None: is its return missing\?, in dx of .*"),
@@ -1226,7 +1259,7 @@ WRONG = {
          r"the value is \[\[\[\[258\.0, .* expected \[\[\[\[358, 394\], .*"),
         ("        kernels = w.reshape(len(w), -1)",
          "        kernels = w.reshape(len(w), -1)[:, ::-1]",
-         "the value is .*, expected .*"),
+         "the kernel is flipped: its first weight meets the first pixel of a window"),
         ("        y = kernels @ self.cut + b[:, None]",
          "        y = kernels @ self.cut + b",
          r"in f: kernels @ self\.cut \(2, 3, 4\) \+ b \(3,\) do not fit, .*, for 2 images of "
@@ -1300,6 +1333,9 @@ WRONG = {
          "    mean, sd = both.mean(), both.std()",
          "the training images have mean .*"),
         ("    mean, sd = images.mean(), images.std()",
+         "    mean, sd = images.mean(axis=0), images.std(axis=0) + 1e-9",
+         "not all pixels are changed by the same two numbers: .*"),
+        ("    mean, sd = images.mean(), images.std()",
          "    mean, sd = images.mean(), images.std()\n"
          "    test_images = (test_images - test_images.mean()) / test_images.std() * sd + mean",
          "the test images are changed by other numbers than the training images"),
@@ -1308,6 +1344,25 @@ WRONG = {
          "it returned 2 things, expected three"),
     ],
     "suspect_training": [
+        *(("    net = mlp(",
+           f"    net = mlp([images.shape[1], 64, 10], {activation}, edf.he)",
+           r"Dropout with p = 0\.5 is none of the faults: put it back")
+          for activation in ("edf.ReLU", "lambda h: edf.Dropout(edf.ReLU(h), p=0.0)")),
+        ("    sgd, shuffle = edf.SGD(lr=0.05), True",
+         "    sgd, shuffle = edf.SGD(lr=0.05), True\n"
+         "    edf.training = False",
+         r"it also trains in evaluation mode, where Dropout does nothing, line \d+ .*"),
+        ("    sgd, shuffle = edf.SGD(lr=0.05), True",
+         "    sgd, shuffle = edf.SGD(lr=0.05), True\n"
+         "    edf.params[1].value -= 1",
+         r"the first biases do not start at 0: what are they changed for\?"),
+        ("    sgd, shuffle = edf.SGD(lr=0.05), True",
+         "    sgd, shuffle = edf.SGD(lr=0.05), True\n"
+         "    images, labels = test_images, test_labels",
+         r"it trains on other images than the training images, line \d+ of the cell: .*"),
+        ("    return net, (net.scores.value.argmax(axis=1) != test_labels).mean()",
+         "    return net, (net.scores.value.argmax(axis=1) != test_labels).mean() / 2",
+         r"it says that .* are wrong, but in evaluation it is \d+\.\d%"),
         ("    sgd, shuffle = edf.SGD(lr=0.05), True",
          "    sgd, shuffle = edf.SGD(lr=2.0), True",
          r"(the loss is no longer a finite number: .*|\d+% of the hidden units are 0 .*)"),
