@@ -102,19 +102,19 @@ if __name__ == "__main__":
     parser.add_argument("--out", default="sweep.jsonl", help="file for rows; the plot is beside it")
     for name, grid in GRID.items():
         parser.add_argument(f"--{name}", type=type(grid[0]), nargs="+", default=grid, help="tried")
-    options = vars(parser.parse_args())
-    settings = [dict(zip(GRID, values)) for values in product(*(options[name] for name in GRID))]
-    cluster = options["scheduler"] or LocalCluster(options["workers"], threads_per_worker=1)
+    given = vars(parser.parse_args())
+    settings = [dict(zip(GRID, values)) for values in product(*(given[name] for name in GRID))]
+    cluster = given["scheduler"] or LocalCluster(n_workers=given["workers"], threads_per_worker=1)
     with Client(cluster) as client:
-        rows = sweep(client, settings, options["out"], options["data"])
+        rows = sweep(client, settings, given["out"], given["data"])
     axes, ended = Figure(layout="constrained").subplots(), [row for row in rows if "error" in row]
-    for momentum, width in product(options["momentum"], options["width"]):
+    for momentum, width in product(given["momentum"], given["width"]):
         means = [np.mean([row["error"] for row in ended if (momentum, width, lr) == (
-                 row["momentum"], row["width"], row["lr"])] or np.nan) for lr in options["lr"]]
+                 row["momentum"], row["width"], row["lr"])] or np.nan) for lr in given["lr"]]
         print(f"momentum {momentum}, width {width}: mean error",
-              ", ".join(f"{mean:.4f} at lr {lr}" for mean, lr in zip(means, options["lr"])))
-        axes.plot(options["lr"], means, "o-", label=f"momentum {momentum}, width {width}")
+              ", ".join(f"{mean:.4f} at lr {lr}" for mean, lr in zip(means, given["lr"])))
+        axes.plot(given["lr"], means, "o-", label=f"momentum {momentum}, width {width}")
     axes.set(xlabel="learning rate", ylabel="mean error over the seeds", xscale="log")
     axes.legend(title=", ".join({row["data"] for row in ended}))
-    axes.figure.savefig(options["out"] + ".png")
-    print(f"{len(rows) - len(ended)} of {len(rows)} failed: see {options['out']}")
+    axes.figure.savefig(given["out"] + ".png")
+    print(f"{len(rows) - len(ended)} of {len(rows)} failed: see {given['out']}")

@@ -192,7 +192,7 @@ def faults():
 @pytest.mark.skipif(sys.platform != "linux", reason="the allocator of glibc")
 def test_workers_keep_their_memory_also_when_they_are_restarted(sweep, tmp_path):
     from distributed import Client, LocalCluster
-    with LocalCluster(1, threads_per_worker=1, dashboard_address=None) as local, \
+    with LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=None) as local, \
             Client(local) as here, connected(1) as (there, _):
         for client in here, there:
             bare, spoilt = client.submit(faults, pure=False).result()
